@@ -1,0 +1,1 @@
+//! The attribute `#[otas_session]`.

@@ -1,0 +1,1 @@
+//! A local OTAS (UASAM and Brain) in this process.
