@@ -1,9 +1,28 @@
 //! OTAS sessions for Rust agents.
 
+mod default;
+mod client;
+mod session;
+mod token;
+pub mod http;
+mod opening;
+mod link;
+mod domain;
+mod meta;
+mod event;
+mod wire;
+mod config;
+mod world;
+mod notice;
+mod error;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-mod error;
-mod wire;
-
+pub use client::Client;
+pub use config::{Config, ConfigBuilder};
+pub use domain::Domain;
 pub use error::{Error, Result};
+pub use event::Event;
+pub use reqwest;
+pub use session::Session;
+pub use token::{SessionId, Token};
