@@ -1,19 +1,33 @@
 //! OTAS sessions for Rust agents.
 
-#[cfg(feature = "testing")]
-pub mod testing;
-
+mod default;
 mod client;
 mod session;
-mod error;
-mod meta;
+mod token;
+pub mod http;
+mod opening;
+mod link;
+mod domain;
 mod run;
+mod meta;
+mod event;
+mod wire;
+mod config;
+mod world;
+mod notice;
+mod error;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
-mod wire;
+#[cfg(feature = "testing")]
+pub mod testing;
 
-pub use client::{Client, Mode, flush, stand_in};
+pub use client::Client;
+pub use config::{Config, ConfigBuilder};
+pub use domain::Domain;
 pub use error::{Error, Result};
+pub use event::Event;
 pub use otas_macros::otas_session;
-pub use session::{Session, SessionId};
+pub use reqwest;
+pub use session::Session;
+pub use token::{SessionId, Token};

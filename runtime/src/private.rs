@@ -1,11 +1,11 @@
 //! Everything that the expansion of the attribute may name, and nothing else. No part of the public interface.
 
 use std::future::Future;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::client::Client;
+use crate::default::ambient;
 use crate::error::Error;
 use crate::meta::{self, Meta};
 use crate::run::{self, Stage};
@@ -13,21 +13,18 @@ use crate::run::{self, Stage};
 pub use crate::meta::Field;
 pub use crate::run::InSession;
 
-/// How long an annotated `main` waits for what is not delivered yet.
-const AT_EXIT: Duration = Duration::from_secs(5);
-
 /// A call that has not begun: what to open, or that nothing is to be opened.
 #[derive(Debug)]
 pub struct Prepared(Option<Box<Stage>>);
 
 /// Whether a meta is needed at all: not where OTAS is switched off or no client can be had.
 pub fn wanted() -> bool {
-    Client::ambient().is_ok_and(|client| !client.is_disabled())
+    ambient().is_ok_and(|client| !client.is_disabled())
 }
 
 /// A session of the surrounding client's, for a call of `function`.
 pub fn open(function: &'static str, meta: Meta) -> Prepared {
-    Prepared(Some(Box::new(match Client::ambient() {
+    Prepared(Some(Box::new(match ambient() {
         Ok(client) => Stage::asked(client, function, meta),
         Err(error) => Stage::Failed { error, client: None },
     })))
@@ -35,7 +32,7 @@ pub fn open(function: &'static str, meta: Meta) -> Prepared {
 
 /// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.
 pub fn unopened() -> Prepared {
-    Prepared(match Client::ambient() {
+    Prepared(match ambient() {
         Ok(client) => run::without_session(client).map(Box::new),
         Err(error) => Some(Box::new(Stage::Failed { error, client: None })),
     })
@@ -127,11 +124,5 @@ pub fn never<T>() -> T {
 
 /// `main`: what is not delivered yet goes out before the program ends. In a box, so that the run is not stored twice.
 pub async fn and_flush<B: Future, H>(run: InSession<B, H>) -> B::Output {
-    let client = run.client();
-    let output = Box::pin(run).await;
-    match client {
-        Some(client) => drop(client.flush(AT_EXIT).await),
-        None => drop(crate::client::flush(AT_EXIT).await),
-    }
-    output
+    Box::pin(run).await
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use crate::client::{Client, Opening, warn_no_client};
+use crate::client::{Client, Opening};
 use crate::error::Error;
 use crate::meta::Meta;
 use crate::session::Scope;
@@ -121,13 +121,8 @@ impl Stage {
                     client.went_without_session(error);
                     Self::masked(client.clone())
                 }
-                Self::Failed { client: None, error } => {
-                    warn_no_client(error);
-                    Self::Inside {
-                        scope: Scope::Empty,
-                        span: Span::none(),
-                    }
-                }
+                // Why there is no client was said when it was looked for.
+                Self::Failed { client: None, .. } => Self::Inside { scope: Scope::Empty, span: Span::none() },
             };
         }
     }
@@ -189,7 +184,7 @@ impl<B: Future, H> InSession<B, H> {
         let this = self.project();
         if let (Some(Stage::Inside { scope, span }), true) = (this.stage.as_deref(), this.body.is_some()) {
             // Unlike `enter`, dropping a future of the scope's does not panic where the thread's locals are gone already.
-            drop(scope.clone().around(DropIn { body: this.body, span }));
+            drop(scope.clone().hold(DropIn { body: this.body, span }));
         }
     }
 }
