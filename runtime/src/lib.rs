@@ -10,6 +10,7 @@ pub mod http;
 mod opening;
 mod link;
 mod domain;
+mod run;
 mod meta;
 mod event;
 mod wire;
@@ -17,6 +18,9 @@ mod config;
 mod world;
 mod notice;
 mod error;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -25,6 +29,7 @@ pub use config::{Config, ConfigBuilder};
 pub use domain::Domain;
 pub use error::{Error, Result};
 pub use event::Event;
+pub use otas_macros::otas_session;
 pub use propagate::{SessionExt, WithSession, spawn, spawn_blocking};
 pub use reqwest;
 pub use session::Session;

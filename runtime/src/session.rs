@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
+use tokio::task::futures::TaskLocalFuture;
 
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
@@ -39,14 +42,9 @@ impl Scope {
     }
 
     /// [`enter`](Self::enter) for destructors: they also run while a thread ends, when its task-locals are gone. Then `f` runs without a
-    /// scope.
+    /// scope. Dropping a future of tokio's is the only way into a scope that does not panic then.
     pub(crate) fn enter_to_drop(self, f: impl FnOnce()) {
-        // tokio panics for that case only, before it has called anything.
-        if std::panic::catch_unwind(|| CURRENT.sync_scope(Self::Empty, || ())).is_ok() {
-            self.enter(f);
-        } else {
-            f();
-        }
+        drop(CURRENT.scope(self, OnDrop(Some(f))));
     }
 
     /// The scope of this task, where it is inside one.
@@ -76,9 +74,28 @@ impl Scope {
             .flatten()
     }
 
-    /// Runs a future inside; it is dropped inside as well.
-    pub(crate) async fn hold<F: Future>(self, future: F) -> F::Output {
-        CURRENT.scope(self, future).await
+    /// Runs a future inside; it is dropped inside as well, and where the thread has no locals any more, plainly.
+    pub(crate) fn hold<F: Future>(self, future: F) -> TaskLocalFuture<Self, F> {
+        CURRENT.scope(self, future)
+    }
+}
+
+/// Never polled: it runs the function when it is dropped.
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Future for OnDrop<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
     }
 }
 
@@ -114,15 +131,7 @@ impl Session {
         let (process, now) = (world.process_id(), world.now());
         let renewal = RwLock::new(Renewal::new(grant, client.settings().renew_before, now));
         let (one, renewing, calls) = Default::default();
-        Self(Arc::new(Inner {
-            client,
-            meta,
-            process,
-            renewal,
-            one,
-            renewing,
-            calls,
-        }))
+        Self(Arc::new(Inner { client, meta, process, renewal, one, renewing, calls }))
     }
 
     /// The session of this task; `None` outside every session, where it could not be opened, and where OTAS is switched off.
@@ -267,19 +276,12 @@ impl Session {
         let mut renewal = self.0.renewal.write().unwrap_or_else(PoisonError::into_inner);
         match opened {
             Ok(next) => {
-                renewal.succeeded(
-                    Grant::clone(&next.grant()),
-                    client.settings().renew_before,
-                    client.world().now(),
-                );
+                renewal.succeeded(Grant::clone(&next.grant()), client.settings().renew_before, client.world().now());
                 Ok(())
             }
             Err(error) => {
                 if renewal.failed.is_none() {
-                    notice::warn(&format!(
-                        "session {previous} could not be renewed yet: {}",
-                        error.with_causes()
-                    ));
+                    notice::warn(&format!("session {previous} could not be renewed yet: {}", error.with_causes()));
                 }
                 renewal.failed(error.clone(), client.world().now());
                 Err(error)
@@ -288,11 +290,7 @@ impl Session {
     }
 
     pub(crate) fn check_process(&self) -> Result<()> {
-        if self.0.process == self.0.client.world().process_id() {
-            Ok(())
-        } else {
-            Err(Error::new(Kind::Forked))
-        }
+        if self.0.process == self.0.client.world().process_id() { Ok(()) } else { Err(Error::new(Kind::Forked)) }
     }
 }
 

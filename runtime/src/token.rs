@@ -153,18 +153,9 @@ mod tests {
         ] {
             assert!(Grant::read(text).is_none(), "{text}");
         }
-        assert!(
-            Grant::read(&jwt(&GOOD.replace("2000", "999"))).is_none(),
-            "expired when it was made"
-        );
-        assert!(
-            Grant::read(&jwt(&GOOD.replace("2000", "1e300"))).is_none(),
-            "beyond all time"
-        );
-        assert!(
-            Grant::read(&format!("{}\u{7f}", jwt(GOOD))).is_none(),
-            "not for a header"
-        );
+        assert!(Grant::read(&jwt(&GOOD.replace("2000", "999"))).is_none(), "expired when it was made");
+        assert!(Grant::read(&jwt(&GOOD.replace("2000", "1e300"))).is_none(), "beyond all time");
+        assert!(Grant::read(&format!("{}\u{7f}", jwt(GOOD))).is_none(), "not for a header");
     }
 
     #[test]

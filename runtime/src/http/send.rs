@@ -23,10 +23,7 @@ pub(crate) async fn send(way: Way, mut request: Request) -> reqwest::Result<Resp
     let sender = pool::sender(way.client.as_ref())?;
     let settings = way.client.as_ref().map(Client::settings);
     let most = settings.map_or(REDIRECTS, |settings| settings.redirects);
-    let limit = request
-        .timeout()
-        .copied()
-        .or(settings.and_then(|settings| settings.request_timeout));
+    let limit = request.timeout().copied().or(settings.and_then(|settings| settings.request_timeout));
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut border = Border::new(&way, &mut request).await;
     let mut hops = 0;
@@ -37,11 +34,7 @@ pub(crate) async fn send(way: Way, mut request: Request) -> reqwest::Result<Resp
             *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
         }
         let sent = sender.client.execute(request);
-        let answer = if hops == most && most > 0 {
-            redirect::last_hop(sent).await?
-        } else {
-            sent.await?
-        };
+        let answer = if hops == most && most > 0 { redirect::last_hop(sent).await? } else { sent.await? };
         match spare.and_then(|spare| spare.follow(&answer, &sender.adds)) {
             Some(next) => request = next,
             None => return Ok(answer),
@@ -73,12 +66,7 @@ impl<'a> Border<'a> {
             None => None,
         };
         let token = by_hand.or(granted);
-        Self {
-            client,
-            domain: client.map(|client| &client.settings().domain),
-            token,
-            been_outside: false,
-        }
+        Self { client, domain: client.map(|client| &client.settings().domain), token, been_outside: false }
     }
 
     /// Gives the request of one hop the token, or takes every secret of ours out of it.
@@ -86,29 +74,20 @@ impl<'a> Border<'a> {
         let inside = self.domain.is_some_and(|domain| domain.contains(request.url()));
         let safe = !self.been_outside || matches!(*request.method(), Method::GET | Method::HEAD);
         self.been_outside |= !inside;
-        let key = request
-            .headers()
-            .get(header::AGENT_KEY)
-            .cloned()
-            .filter(|_| self.is_otas(request.url()));
+        let key = request.headers().get(header::AGENT_KEY).cloned().filter(|_| self.is_otas(request.url()));
         redirect::withhold_secrets(request.headers_mut(), &sender.adds);
         if let Some(key) = key {
-            request
-                .headers_mut()
-                .insert(HeaderName::from_static(header::AGENT_KEY), key);
+            request.headers_mut().insert(HeaderName::from_static(header::AGENT_KEY), key);
         }
         if let Some(token) = self.token.as_ref().filter(|_| inside && safe) {
-            request
-                .headers_mut()
-                .insert(HeaderName::from_static(header::SESSION_TOKEN), token.clone());
+            request.headers_mut().insert(HeaderName::from_static(header::SESSION_TOKEN), token.clone());
         }
     }
 
     /// Whether the URL is one of UASAM or Brain, where the agent key may go.
     fn is_otas(&self, url: &Url) -> bool {
         let at = |base: &Url| url.origin() == base.origin();
-        self.client
-            .is_some_and(|client| at(&client.settings().uasam) || at(&client.settings().brain))
+        self.client.is_some_and(|client| at(&client.settings().uasam) || at(&client.settings().brain))
     }
 }
 
