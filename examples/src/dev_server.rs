@@ -62,7 +62,9 @@ fn introduce(otas: &Server) {
     println!("export OTAS_PROJECT_DOMAIN='{}'", otas.project_domain());
     println!("export OTAS_USER_TOKEN='{}'", otas.user_token());
     println!();
-    println!("The agent key opens sessions and logs calls; the user token reads them back. Requests to the project domain");
+    println!(
+        "The agent key opens sessions and logs calls; the user token reads them back. Requests to the project domain"
+    );
     println!("are your own backend's; all others are logged. To see the sessions of the agent:");
     println!();
     println!("curl -H \"X-OTAS-USER-TOKEN: $OTAS_USER_TOKEN\" -H \"X-OTAS-PROJECT-ID: $OTAS_PROJECT_ID\" \\");

@@ -144,10 +144,9 @@ impl<B: Future, H> InSession<B, H> {
 
     /// A body that is cancelled half-way is dropped where it ran: inside its session.
     fn drop_body(self: Pin<&mut Self>) {
-        let this = self.project();
+        let mut this = self.project();
         if let (Some(Stage::Inside { scope, span }), true) = (this.stage.as_deref(), this.body.is_some()) {
-            // Unlike `enter`, dropping a future of the scope's does not panic where the thread's locals are gone already.
-            drop(scope.clone().hold(DropIn { body: this.body, span }));
+            scope.clone().enter_to_drop(|| span.in_scope(|| this.body.set(None)));
         }
     }
 }
@@ -178,27 +177,5 @@ impl<B: Future, H> Future for InSession<B, H> {
             this.body.set(None);
             Poll::Ready(output)
         })
-    }
-}
-
-/// Dropped inside a scope, it drops the body there.
-struct DropIn<'a, B> {
-    body: Pin<&'a mut Option<B>>,
-    span: &'a Span,
-}
-
-impl<B> Drop for DropIn<'_, B> {
-    fn drop(&mut self) {
-        let _entered = self.span.enter();
-        self.body.set(None);
-    }
-}
-
-/// Never polled: only a future can be given a scope to be dropped in.
-impl<B> Future for DropIn<'_, B> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
     }
 }

@@ -32,11 +32,8 @@ pub(super) fn log_of_agent(site: &Site, request: &Incoming) -> Outcome {
     if bearer.agent_id != agent.id.to_string() {
         return Err(Answer::word(403, "session_agent_mismatch"));
     }
-    let origin = Origin {
-        project_id: agent.project.to_string(),
-        agent_id: bearer.agent_id,
-        session_id: bearer.session_id,
-    };
+    let origin =
+        Origin { project_id: agent.project.to_string(), agent_id: bearer.agent_id, session_id: bearer.session_id };
     let id = store(site, request, origin)?;
     Ok(Answer::json(201, json!({"status": 1, "status_description": "event_captured", "response": {"event_id": id}})))
 }
@@ -70,7 +67,8 @@ fn store(site: &Site, request: &Incoming, origin: Origin) -> Result<String, Answ
 }
 
 fn bearer(site: &Site, request: &Incoming) -> Result<Bearer, Answer> {
-    let token = request.header(header::SESSION_TOKEN).ok_or_else(|| Answer::word(401, "missing_agent_session_token"))?;
+    let token =
+        request.header(header::SESSION_TOKEN).ok_or_else(|| Answer::word(401, "missing_agent_session_token"))?;
     bearer_of_token(site, &token).ok_or_else(|| Answer::word(401, "invalid_or_expired_token"))
 }
 

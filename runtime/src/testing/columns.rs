@@ -36,7 +36,8 @@ pub(super) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> R
     let id = uuid::Uuid::new_v4();
     let field = |name: &str| body.get(name).unwrap_or(&Json::Null);
     let text = |name: &str| postgres::text(field(name)).map(nullable);
-    let size = |name: &str| body.get(name).map_or(Ok(0), postgres::positive_integer).map(|size| Json::Int(size.to_string()));
+    let size =
+        |name: &str| body.get(name).map_or(Ok(0), postgres::positive_integer).map(|size| Json::Int(size.to_string()));
     let short = |name: &str| postgres::varchar(field(name), 255).map(nullable);
     let json = |name: &str| postgres::jsonb(field(name));
     let path = postgres::required(postgres::text(field("path"))?)?;

@@ -88,7 +88,8 @@ fn page(request: &Incoming, status: u16, class: &str, message: &str) -> Answer {
 
 /// The page as HTML: the headers in clear text, and the body as the local variable that it is in the view.
 pub(super) fn html_page(request: &Incoming, status: u16, class: &str, message: &str) -> Answer {
-    let row = |(name, value): &(String, String)| format!("<tr><td>{}</td><td>'{}'</td></tr>\n", escape(name), escape(value));
+    let row =
+        |(name, value): &(String, String)| format!("<tr><td>{}</td><td>'{}'</td></tr>\n", escape(name), escape(value));
     let rows: String = request.headers.iter().map(row).collect();
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>{class} at {path}</title></head>\n<body>\n<h1>{class} at {path}</h1>\n\
@@ -109,9 +110,10 @@ fn shown_body(request: &Incoming) -> String {
 /// `request.accepts("text/html")`: without the header, everything is accepted.
 fn accepts_html(request: &Incoming) -> bool {
     let accept = request.header("accept").unwrap_or_else(|| "*/*".to_owned());
-    accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim()).any(|kind| {
-        matches!(kind.to_ascii_lowercase().as_str(), "*/*" | "text/*" | "text/html")
-    })
+    accept
+        .split(',')
+        .map(|kind| kind.split(';').next().unwrap_or_default().trim())
+        .any(|kind| matches!(kind.to_ascii_lowercase().as_str(), "*/*" | "text/*" | "text/html"))
 }
 
 fn escape(text: &str) -> String {

@@ -76,7 +76,9 @@ impl Fault {
             Fault::Refusal(status, word) => Answer::word(status, word),
             Fault::Html(status) => django::html_page(request, status, "InjectedFault", "A test asked for this page."),
             Fault::Redirect(url) => Answer::new(307, "text/html; charset=utf-8", "").with_header("Location", url),
-            Fault::BadToken if request.path() == crate::wire::path::CREATE_SESSION => bad_token(site.answer(service, request)),
+            Fault::BadToken if request.path() == crate::wire::path::CREATE_SESSION => {
+                bad_token(site.answer(service, request))
+            }
             Fault::BadToken => site.answer(service, request),
             Fault::Late(wait) => {
                 let answer = site.answer(service, request);
@@ -119,7 +121,10 @@ impl Fault {
             Fault::HalfAnswer => {
                 let answer = site.answer(service, request);
                 let bytes = answer.bytes(request);
-                connection.stream.write_all(&bytes[..bytes.len() - answer.body.len().div_ceil(2).min(bytes.len())]).await
+                connection
+                    .stream
+                    .write_all(&bytes[..bytes.len() - answer.body.len().div_ceil(2).min(bytes.len())])
+                    .await
             }
             Fault::Huge(size) => huge(connection, size).await,
             Fault::NotHttp => connection.stream.write_all(b"220 this is no HTTP\r\n").await,
@@ -130,7 +135,10 @@ impl Fault {
 
 /// Sends a reset instead of an orderly end when the connection is dropped, which is what its caller does next.
 fn reset(connection: &Connection) -> io::Result<()> {
-    #[allow(deprecated, reason = "the successor, set_zero_linger, needs a newer tokio than this crate asks for; zero never blocks")]
+    #[allow(
+        deprecated,
+        reason = "the successor, set_zero_linger, needs a newer tokio than this crate asks for; zero never blocks"
+    )]
     connection.stream.set_linger(Some(Duration::ZERO))
 }
 

@@ -25,7 +25,8 @@ pub(super) struct Incoming {
 impl Incoming {
     /// A header as WSGI gives it: equal names joined by commas; `None` where absent or empty.
     pub(super) fn header(&self, name: &str) -> Option<String> {
-        let values = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
+        let values =
+            self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
         Some(values.collect::<Vec<_>>().join(",")).filter(|value| !value.is_empty())
     }
 
@@ -37,7 +38,10 @@ impl Incoming {
     pub(super) fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         let query = query.split('#').next().unwrap_or_default();
-        url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name).last().map(|(_, value)| value.into_owned())
+        url::form_urlencoded::parse(query.as_bytes())
+            .filter(|(key, _)| key == name)
+            .last()
+            .map(|(_, value)| value.into_owned())
     }
 
     /// What the views see of the body.
@@ -173,7 +177,8 @@ impl Connection {
         loop {
             let line = self.fill_until(b"\r\n", LONGEST_HEAD).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
             let line: Vec<u8> = self.buffer.drain(..line).collect();
-            let digits: String = line.iter().map(|&byte| char::from(byte)).take_while(char::is_ascii_hexdigit).collect();
+            let digits: String =
+                line.iter().map(|&byte| char::from(byte)).take_while(char::is_ascii_hexdigit).collect();
             let length = usize::from_str_radix(&digits, 16).map_err(|_| io::ErrorKind::InvalidData)?;
             if length == 0 {
                 self.trailers().await?;

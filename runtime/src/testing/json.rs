@@ -43,7 +43,8 @@ impl Json {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         python::check_utf8(bytes).map_err(|at| {
-            let message = format!("'utf-8' codec can't decode byte 0x{:02x} in position {at}: invalid start byte", bytes[at]);
+            let message =
+                format!("'utf-8' codec can't decode byte 0x{:02x} in position {at}: invalid start byte", bytes[at]);
             Unreadable::Crash("UnicodeDecodeError", message)
         })?;
         let mut reader = Reader { bytes, at: 0 };
@@ -84,7 +85,9 @@ impl Json {
             Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Json::Int(digits) => out.push_str(digits),
             Json::Float(value) if value.is_nan() => out.push_str("NaN"),
-            Json::Float(value) if value.is_infinite() => out.push_str(if *value > 0.0 { "Infinity" } else { "-Infinity" }),
+            Json::Float(value) if value.is_infinite() => {
+                out.push_str(if *value > 0.0 { "Infinity" } else { "-Infinity" })
+            }
             Json::Float(value) => out.push_str(&python::float_repr(*value)),
             Json::Text(text) => write_text(&text.text, out),
             Json::List(values) => {
@@ -121,7 +124,9 @@ impl Json {
             Json::Bool(value) => (*value).into(),
             Json::Int(digits) => match digits.parse::<i64>() {
                 Ok(value) => value.into(),
-                Err(_) => digits.parse::<u64>().map_or_else(|_| digits.parse::<f64>().unwrap_or(0.0).into(), Into::into),
+                Err(_) => {
+                    digits.parse::<u64>().map_or_else(|_| digits.parse::<f64>().unwrap_or(0.0).into(), Into::into)
+                }
             },
             Json::Float(value) => (*value).into(),
             Json::Text(text) => text.text.clone().into(),
@@ -412,7 +417,10 @@ mod tests {
     #[test]
     fn it_reads_what_python_reads() {
         for (text, expected) in [
-            (r#" {"b": 1, "a": [true, null, -0, 1.50, 1e2], "b": 2} "#, r#"{"b": 2, "a": [true, null, 0, 1.5, 100.0]}"#),
+            (
+                r#" {"b": 1, "a": [true, null, -0, 1.50, 1e2], "b": 2} "#,
+                r#"{"b": 2, "a": [true, null, 0, 1.5, 100.0]}"#,
+            ),
             (r#"[NaN, Infinity, -Infinity, 1e400]"#, "[NaN, Infinity, -Infinity, Infinity]"),
             (r#""\ud83d\ude80 z\u00fcrich\/""#, r#""\ud83d\ude80 z\u00fcrich/""#),
             ("123456789012345678901234567890", "123456789012345678901234567890"),
@@ -425,7 +433,24 @@ mod tests {
 
     #[test]
     fn it_refuses_what_python_refuses() {
-        for text in ["", "{", "{bad", "[1,]", "{\"a\":1,}", "01", "1.", "-", "+1", "'a'", "\"\n\"", "\"\\x\"", "[] []", "nan", "tru", "\"\\u12\""] {
+        for text in [
+            "",
+            "{",
+            "{bad",
+            "[1,]",
+            "{\"a\":1,}",
+            "01",
+            "1.",
+            "-",
+            "+1",
+            "'a'",
+            "\"\n\"",
+            "\"\\x\"",
+            "[] []",
+            "nan",
+            "tru",
+            "\"\\u12\"",
+        ] {
             assert_eq!(Json::parse(text.as_bytes()), Err(Unreadable::Syntax), "{text:?}");
         }
         for text in ["9".repeat(4301), "[".repeat(2000)] {

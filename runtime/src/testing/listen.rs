@@ -80,7 +80,8 @@ fn keep(addr: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 fn open(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = keep(addr).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))?;
+    let socket =
+        keep(addr).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))?;
     socket.listen(BACKLOG).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))
 }
 
@@ -103,7 +104,8 @@ async fn run(service: Service, site: Arc<Site>, listener: TcpListener, mut inbox
                 drop(door);
                 connections.shutdown().await;
                 let kept = keep(addr);
-                let outcome = kept.as_ref().map(|_| ()).map_err(|error| io::Error::new(error.kind(), error.to_string()));
+                let outcome =
+                    kept.as_ref().map(|_| ()).map_err(|error| io::Error::new(error.kind(), error.to_string()));
                 door = kept.map_or(Door::Lost, Door::Kept);
                 let _ = done.send(outcome);
             }
@@ -126,11 +128,7 @@ async fn run(service: Service, site: Arc<Site>, listener: TcpListener, mut inbox
     }
 }
 
-async fn happens(
-    door: &Door,
-    inbox: &mut mpsc::UnboundedReceiver<Command>,
-    connections: &mut JoinSet<()>,
-) -> Happened {
+async fn happens(door: &Door, inbox: &mut mpsc::UnboundedReceiver<Command>, connections: &mut JoinSet<()>) -> Happened {
     poll_fn(|context| {
         while let Poll::Ready(Some(_)) = connections.poll_join_next(context) {}
         if let Poll::Ready(command) = inbox.poll_recv(context) {

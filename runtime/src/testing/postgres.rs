@@ -128,7 +128,12 @@ mod tests {
 
     #[test]
     fn jsonb_refuses_what_it_cannot_hold_and_echoes_it() {
-        for text in [r#"{"deep": ["secret-value", "a\u0000b"]}"#, r#"{"a\u0000": "secret-value"}"#, r#"["secret-value", "\ud800"]"#, r#"["secret-value", NaN]"#] {
+        for text in [
+            r#"{"deep": ["secret-value", "a\u0000b"]}"#,
+            r#"{"a\u0000": "secret-value"}"#,
+            r#"["secret-value", "\ud800"]"#,
+            r#"["secret-value", NaN]"#,
+        ] {
             assert!(jsonb(&json(text)).is_err_and(|words| words.contains("secret-value")), "{text}");
         }
     }

@@ -138,7 +138,9 @@ impl RequestRecord {
 impl fmt::Debug for RequestRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ours = |name: &str| name.to_ascii_lowercase().starts_with(crate::wire::header::PREFIX);
-        let shown = |(name, value): &(String, String)| (name.clone(), if ours(name) { "[hidden]".into() } else { value.clone() });
+        let shown = |(name, value): &(String, String)| {
+            (name.clone(), if ours(name) { "[hidden]".into() } else { value.clone() })
+        };
         f.debug_struct("RequestRecord")
             .field("service", &self.service)
             .field("method", &self.method)

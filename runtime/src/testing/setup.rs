@@ -15,23 +15,26 @@ use crate::wire::header;
 
 pub(super) fn create_user(site: &Site, request: &Incoming) -> Outcome {
     only("POST", request)?;
-    let refusal = |words: &str| {
-        Answer::json(400, json!({"status": 0, "status_description": words, "response_body": null}))
-    };
+    let refusal =
+        |words: &str| Answer::json(400, json!({"status": 0, "status_description": words, "response_body": null}));
     let body = match django::body(request) {
         _ if request.visible_body().is_empty() => return Err(refusal("invalid_json")),
         Err(Unreadable::Syntax) => return Err(refusal("invalid_json")),
         Err(Unreadable::Crash(_, message)) => return Err(refusal(&format!("server_error: {message}"))),
         Ok(body) => body,
     };
-    let missing = ["first_name", "last_name", "email", "password"].into_iter().filter(|field| body.get(field).is_none());
+    let missing =
+        ["first_name", "last_name", "email", "password"].into_iter().filter(|field| body.get(field).is_none());
     let missing: Vec<_> = missing.collect();
     if !missing.is_empty() {
         return Err(refusal(&format!("missing_fields: {}", missing.join(", "))));
     }
     let text = |name: &str| match body.get(name) {
         None => Ok(String::new()),
-        Some(value) => value.as_text().map(|text| text.text.clone()).ok_or_else(|| refusal("server_error: the value has no attribute 'strip'")),
+        Some(value) => value
+            .as_text()
+            .map(|text| text.text.clone())
+            .ok_or_else(|| refusal("server_error: the value has no attribute 'strip'")),
     };
     let email = text("email")?.trim().to_lowercase();
     let names = [text("first_name")?, text("middle_name")?, text("last_name")?].map(|name| name.trim().to_owned());
@@ -61,7 +64,9 @@ pub(super) fn log_in(site: &Site, request: &Incoming) -> Outcome {
     only("POST", request)?;
     let refusal = || Answer::word(401, "login_failed");
     let body = django::body(request).map_err(|_| refusal())?;
-    let text = |name: &str| body.get(name).and_then(Json::as_text).map(|text| text.text.clone()).filter(|text| !text.is_empty());
+    let text = |name: &str| {
+        body.get(name).and_then(Json::as_text).map(|text| text.text.clone()).filter(|text| !text.is_empty())
+    };
     let (email, password) = (text("email"), text("Password").or_else(|| text("password")));
     let email = email.ok_or_else(refusal)?.trim().to_lowercase();
     let world = site.world();
@@ -114,7 +119,8 @@ pub(super) fn create_project(site: &Site, request: &Incoming) -> Outcome {
         column.map_err(|words| failed(500, vec![words]))?;
     }
     let project = Project { id: Uuid::new_v4(), owner: user.id };
-    let fields = json!({"id": project.id.to_string(), "name": name, "description": description, "domain": domain.to_value()});
+    let fields =
+        json!({"id": project.id.to_string(), "name": name, "description": description, "domain": domain.to_value()});
     site.world().projects.insert(project.id, project);
     Ok(Answer::json(
         201,
@@ -176,7 +182,10 @@ pub(super) fn create_sdk_key(site: &Site, request: &Incoming) -> Outcome {
         "expires_at": iso_time(now + life),
         "active": true,
     });
-    Ok(Answer::json(201, json!({"status": 1, "status_description": "backend_sdk_key_created", "response_body": response})))
+    Ok(Answer::json(
+        201,
+        json!({"status": 1, "status_description": "backend_sdk_key_created", "response_body": response}),
+    ))
 }
 
 pub(super) fn new_sdk_key(world: &mut World, project: Uuid) -> String {
@@ -236,7 +245,8 @@ pub(super) fn create_key(site: &Site, request: &Incoming) -> Outcome {
     let id = body.get("agent_id").filter(|id| id.truthy()).ok_or_else(|| Answer::word(400, "agent_id_required"))?;
     let id = id.as_text().and_then(|id| python::uuid(&id.text));
     let mut world = site.world();
-    let agent = id.and_then(|id| world.agents.get(&id)).filter(|agent| agent.project == project.id).map(|agent| agent.id);
+    let agent =
+        id.and_then(|id| world.agents.get(&id)).filter(|agent| agent.project == project.id).map(|agent| agent.id);
     let agent = agent.ok_or_else(|| Answer::word(404, "agent_not_found_or_invalid_id"))?;
     let now = site.uasam.clock.now();
     let (full_key, key) = world.issue_key(agent, now, false);

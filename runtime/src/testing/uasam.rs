@@ -80,7 +80,11 @@ pub(super) fn list_sessions(site: &Site, request: &Incoming) -> Outcome {
     });
     let response = [("agent_id", agent.id.to_string().into()), ("sessions", Json::List(sessions.collect()))];
     let response = Json::Object(response.map(|(name, value): (_, Json)| (String::from(name).into(), value)).to_vec());
-    let answer = [("status", Json::Int("1".into())), ("status_description", "agent_sessions_listed".into()), ("response", response)];
+    let answer = [
+        ("status", Json::Int("1".into())),
+        ("status_description", "agent_sessions_listed".into()),
+        ("response", response),
+    ];
     Ok(Answer::json(200, Json::Object(answer.map(|(name, value)| (String::from(name).into(), value)).to_vec())))
 }
 
@@ -96,7 +100,8 @@ pub(super) fn user_and_project(site: &Site, request: &Incoming) -> Result<(User,
     let (Some(token), Some(project)) = headers else { return Err(Answer::word(400, "missing_headers")) };
     let user = user_of_token(site, &token).ok_or_else(|| Answer::word(401, "invalid_token"))?;
     let world = site.world();
-    let project = python::uuid(&project).and_then(|id| world.projects.get(&id)).filter(|project| project.owner == user.id);
+    let project =
+        python::uuid(&project).and_then(|id| world.projects.get(&id)).filter(|project| project.owner == user.id);
     let project = project.ok_or_else(|| Answer::word(403, "user_project_mapping_invalid"))?;
     Ok((user, project.clone()))
 }
