@@ -7,6 +7,8 @@ use std::thread;
 
 use uuid::Uuid;
 
+use crate::config::{Config, ConfigBuilder};
+
 use super::brain::bearer_of_token;
 use super::builder::Builder;
 use super::clock::iso_time;
@@ -87,6 +89,27 @@ impl Server {
             sdk_key,
             agent_key,
         }))
+    }
+
+    /// A configuration for an agent under test: this server, its agent, and the project's domain that it was
+    /// [given](Builder::project_domain).
+    ///
+    /// # Errors
+    ///
+    /// [`is_config`](crate::Error::is_config): the domain is none, or `OTAS_DISABLED` holds an unknown word.
+    pub fn config(&self) -> crate::Result<Config> {
+        self.config_builder().build()
+    }
+
+    /// [`config`](Self::config), to be changed first.
+    pub fn config_builder(&self) -> ConfigBuilder {
+        Config::builder()
+            .agent_key(self.agent_key())
+            .project_domain(self.project_domain())
+            .project_id(self.project_id())
+            .user_token(self.user_token())
+            .uasam_url(self.uasam_url())
+            .brain_url(self.brain_url())
     }
 
     /// UASAM's base URL, without a slash at the end.
