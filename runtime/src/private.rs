@@ -124,5 +124,8 @@ pub fn never<T>() -> T {
 
 /// `main`: what is not delivered yet goes out before the program ends. In a box, so that the run is not stored twice.
 pub async fn and_flush<B: Future, H>(run: InSession<B, H>) -> B::Output {
-    Box::pin(run).await
+    let client = run.client();
+    let output = Box::pin(run).await;
+    crate::default::flush_at_exit(client).await;
+    output
 }

@@ -9,9 +9,10 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use crate::client::{Client, Opening};
+use crate::client::Client;
 use crate::error::Error;
 use crate::meta::Meta;
+use crate::opening::Opening;
 use crate::session::Scope;
 
 /// Where a call stands. In a box, so that the future of an annotated function is two words larger than the plain one.

@@ -49,7 +49,9 @@ impl Make {
         let event = catch_unwind(AssertUnwindSafe(|| build.event(call, &pass))).map_err(|_| Reason::Unusable)?;
         let event = match &self.hook {
             None => event,
-            Some(hook) => catch_unwind(AssertUnwindSafe(|| hook(event))).map_err(|_| Reason::HookPanicked)?.ok_or(Reason::ByHook)?,
+            Some(hook) => catch_unwind(AssertUnwindSafe(|| hook(event)))
+                .map_err(|_| Reason::HookPanicked)?
+                .ok_or(Reason::ByHook)?,
         };
         let post = catch_unwind(AssertUnwindSafe(|| Post::of(&event, &self.project_id, &pass)));
         post.map_err(|_| Reason::Unusable)?.map_err(|_| Reason::Unusable)

@@ -28,6 +28,12 @@ pub struct Stats {
     pub pending: u64,
     /// About how much memory the pending events take.
     pub bytes: u64,
+    /// Sessions that were opened.
+    pub sessions: u64,
+    /// Calls of annotated functions that ran without a session, because none could be opened.
+    pub calls_without_session: u64,
+    /// Requests that were sent through [`http`](crate::http) outside every session.
+    pub requests_outside_sessions: u64,
 }
 
 /// Why events were given up.

@@ -99,8 +99,7 @@ impl Headers {
             if lines.len() + 4 + name.len() + kept.len() > LINES {
                 continue;
             }
-            let (length, kept) =
-                if value.is_sensitive() { (SENSITIVE, &[][..]) } else { (kept.len() as u16, kept) };
+            let (length, kept) = if value.is_sensitive() { (SENSITIVE, &[][..]) } else { (kept.len() as u16, kept) };
             lines.extend_from_slice(&name_length.to_le_bytes());
             lines.extend_from_slice(&length.to_le_bytes());
             lines.extend_from_slice(name);
