@@ -39,7 +39,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
             return Err(format!("unknown argument {name}"));
         }
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
-        let addr = || value.parse().map_err(|_| format!("{name} needs an address like 127.0.0.1:8000, not {value}"));
+        let addr = || {
+            value
+                .parse()
+                .map_err(|_| format!("{name} needs an address like 127.0.0.1:8000, not {value}"))
+        };
         match name.as_str() {
             "--uasam" => options.uasam = addr()?,
             "--brain" => options.brain = addr()?,
@@ -50,23 +54,33 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
     Ok(Some(options))
 }
 
+/// A line that a shell takes as it is meant.
+fn export(name: &str, value: &str) {
+    println!("export {name}='{}'", value.replace('\'', r"'\''"));
+}
+
 fn introduce(otas: &Server) {
     println!("A local OTAS is running, with a project and an agent of its own. Nothing is kept after it ends.");
     println!();
     println!("To use it, run these lines in the terminal of your agent:");
     println!();
-    println!("export OTAS_UASAM_URL='{}'", otas.uasam_url());
-    println!("export OTAS_BRAIN_URL='{}'", otas.brain_url());
-    println!("export OTAS_AGENT_KEY='{}'", otas.agent_key());
-    println!("export OTAS_PROJECT_ID='{}'", otas.project_id());
-    println!("export OTAS_PROJECT_DOMAIN='{}'", otas.project_domain());
-    println!("export OTAS_USER_TOKEN='{}'", otas.user_token());
+    export("OTAS_UASAM_URL", &otas.uasam_url());
+    export("OTAS_BRAIN_URL", &otas.brain_url());
+    export("OTAS_AGENT_KEY", &otas.agent_key());
+    export("OTAS_PROJECT_ID", &otas.project_id());
+    export("OTAS_PROJECT_DOMAIN", otas.project_domain());
+    export("OTAS_USER_TOKEN", otas.user_token());
     println!();
-    println!("The agent key opens sessions and logs calls; the user token reads them back. Requests to the project domain");
+    println!(
+        "The agent key opens sessions and logs calls; the user token reads them back. Requests to the project domain"
+    );
     println!("are your own backend's; all others are logged. To see the sessions of the agent:");
     println!();
     println!("curl -H \"X-OTAS-USER-TOKEN: $OTAS_USER_TOKEN\" -H \"X-OTAS-PROJECT-ID: $OTAS_PROJECT_ID\" \\");
-    println!("  \"$OTAS_UASAM_URL/api/agent/v1/sessions/list/?agent_id={}\"", otas.agent_id());
+    println!(
+        "  \"$OTAS_UASAM_URL/api/agent/v1/sessions/list/?agent_id={}\"",
+        otas.agent_id()
+    );
     println!();
     println!("Ctrl-C ends it.");
 }

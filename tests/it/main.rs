@@ -1,1 +1,4 @@
 //! Integration tests.
+
+mod protocol;
+mod testing_client;

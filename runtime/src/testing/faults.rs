@@ -76,7 +76,9 @@ impl Fault {
             Fault::Refusal(status, word) => Answer::word(status, word),
             Fault::Html(status) => django::html_page(request, status, "InjectedFault", "A test asked for this page."),
             Fault::Redirect(url) => Answer::new(307, "text/html; charset=utf-8", "").with_header("Location", url),
-            Fault::BadToken if request.path() == crate::wire::path::CREATE_SESSION => bad_token(site.answer(service, request)),
+            Fault::BadToken if request.path() == crate::wire::path::CREATE_SESSION => {
+                bad_token(site.answer(service, request))
+            }
             Fault::BadToken => site.answer(service, request),
             Fault::Late(wait) => {
                 let answer = site.answer(service, request);
@@ -85,7 +87,12 @@ impl Fault {
                 }
                 answer
             }
-            other => return other.without_answer(connection, request, site, service).await.map(|()| false),
+            other => {
+                return other
+                    .without_answer(connection, request, site, service)
+                    .await
+                    .map(|()| false);
+            }
         };
         connection.stream.write_all(&answer.bytes(request)).await?;
         Ok(true)
@@ -119,7 +126,10 @@ impl Fault {
             Fault::HalfAnswer => {
                 let answer = site.answer(service, request);
                 let bytes = answer.bytes(request);
-                connection.stream.write_all(&bytes[..bytes.len() - answer.body.len().div_ceil(2).min(bytes.len())]).await
+                connection
+                    .stream
+                    .write_all(&bytes[..bytes.len() - answer.body.len().div_ceil(2).min(bytes.len())])
+                    .await
             }
             Fault::Huge(size) => huge(connection, size).await,
             Fault::NotHttp => connection.stream.write_all(b"220 this is no HTTP\r\n").await,
@@ -130,7 +140,10 @@ impl Fault {
 
 /// Sends a reset instead of an orderly end when the connection is dropped, which is what its caller does next.
 fn reset(connection: &Connection) -> io::Result<()> {
-    #[allow(deprecated, reason = "the successor, set_zero_linger, needs a newer tokio than this crate asks for; zero never blocks")]
+    #[allow(
+        deprecated,
+        reason = "the successor, set_zero_linger, needs a newer tokio than this crate asks for; zero never blocks"
+    )]
     connection.stream.set_linger(Some(Duration::ZERO))
 }
 
@@ -146,7 +159,10 @@ async fn client_waits(connection: &mut Connection, wait: Duration) -> bool {
 async fn huge(connection: &mut Connection, size: u64) -> io::Result<()> {
     const START: &str = r#"{"status": 1, "status_description": "#;
     let head = Answer::json(200, serde_json::Value::Null).head(size.max(START.len() as u64 + 2));
-    connection.stream.write_all(format!("{head}{START}\"").as_bytes()).await?;
+    connection
+        .stream
+        .write_all(format!("{head}{START}\"").as_bytes())
+        .await?;
     let mut left = size.saturating_sub(START.len() as u64 + 2);
     let block = [b'a'; 65_536];
     while left > 0 {
@@ -162,5 +178,8 @@ fn bad_token(answer: Answer) -> Answer {
         return answer;
     }
     let response = json!({"Header_value": "X-OTAS-AGENT-SESSION-TOKEN", "jwt_token": RUBBISH});
-    Answer::json(200, json!({"status": 1, "status_description": "agent_session_created", "response": response}))
+    Answer::json(
+        200,
+        json!({"status": 1, "status_description": "agent_session_created", "response": response}),
+    )
 }

@@ -43,19 +43,29 @@ impl Json {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         python::check_utf8(bytes).map_err(|at| {
-            let message = format!("'utf-8' codec can't decode byte 0x{:02x} in position {at}: invalid start byte", bytes[at]);
+            let message = format!(
+                "'utf-8' codec can't decode byte 0x{:02x} in position {at}: invalid start byte",
+                bytes[at]
+            );
             Unreadable::Crash("UnicodeDecodeError", message)
         })?;
         let mut reader = Reader { bytes, at: 0 };
         let value = reader.value(0)?;
         reader.space();
-        if reader.at == bytes.len() { Ok(value) } else { Err(Unreadable::Syntax) }
+        if reader.at == bytes.len() {
+            Ok(value)
+        } else {
+            Err(Unreadable::Syntax)
+        }
     }
 
     /// The value of a key; `None` where this is no object or has no such key.
     pub(super) fn get(&self, key: &str) -> Option<&Json> {
         match self {
-            Json::Object(entries) => entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value),
+            Json::Object(entries) => entries
+                .iter()
+                .find(|(name, _)| name.text == key)
+                .map(|(_, value)| value),
             _ => None,
         }
     }
@@ -84,7 +94,9 @@ impl Json {
             Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Json::Int(digits) => out.push_str(digits),
             Json::Float(value) if value.is_nan() => out.push_str("NaN"),
-            Json::Float(value) if value.is_infinite() => out.push_str(if *value > 0.0 { "Infinity" } else { "-Infinity" }),
+            Json::Float(value) if value.is_infinite() => {
+                out.push_str(if *value > 0.0 { "Infinity" } else { "-Infinity" })
+            }
             Json::Float(value) => out.push_str(&python::float_repr(*value)),
             Json::Text(text) => write_text(&text.text, out),
             Json::List(values) => {
@@ -121,12 +133,17 @@ impl Json {
             Json::Bool(value) => (*value).into(),
             Json::Int(digits) => match digits.parse::<i64>() {
                 Ok(value) => value.into(),
-                Err(_) => digits.parse::<u64>().map_or_else(|_| digits.parse::<f64>().unwrap_or(0.0).into(), Into::into),
+                Err(_) => digits
+                    .parse::<u64>()
+                    .map_or_else(|_| digits.parse::<f64>().unwrap_or(0.0).into(), Into::into),
             },
             Json::Float(value) => (*value).into(),
             Json::Text(text) => text.text.clone().into(),
             Json::List(values) => values.iter().map(Json::to_value).collect(),
-            Json::Object(entries) => entries.iter().map(|(key, value)| (key.text.clone(), value.to_value())).collect(),
+            Json::Object(entries) => entries
+                .iter()
+                .map(|(key, value)| (key.text.clone(), value.to_value()))
+                .collect(),
         }
     }
 }
@@ -140,9 +157,12 @@ impl From<serde_json::Value> for Json {
             serde_json::Value::Number(number) => Json::Int(number.to_string()),
             serde_json::Value::String(text) => Json::from(text),
             serde_json::Value::Array(values) => Json::List(values.into_iter().map(Json::from).collect()),
-            serde_json::Value::Object(entries) => {
-                Json::Object(entries.into_iter().map(|(key, value)| (Text::from(key), Json::from(value))).collect())
-            }
+            serde_json::Value::Object(entries) => Json::Object(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (Text::from(key), Json::from(value)))
+                    .collect(),
+            ),
         }
     }
 }
@@ -161,7 +181,10 @@ impl From<&str> for Json {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Text { text, lone_surrogate: false }
+        Text {
+            text,
+            lone_surrogate: false,
+        }
     }
 }
 
@@ -205,7 +228,10 @@ impl Reader<'_> {
 
     fn value(&mut self, depth: usize) -> Result<Json, Unreadable> {
         if depth > DEPTH {
-            return Err(Unreadable::Crash("RecursionError", "maximum recursion depth exceeded".to_owned()));
+            return Err(Unreadable::Crash(
+                "RecursionError",
+                "maximum recursion depth exceeded".to_owned(),
+            ));
         }
         self.space();
         match self.peek() {
@@ -383,7 +409,9 @@ impl Reader<'_> {
 
     fn hex(&mut self) -> Option<u32> {
         let digits = self.bytes.get(self.at..self.at + 4)?;
-        let value = digits.iter().try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))?;
+        let value = digits
+            .iter()
+            .try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))?;
         self.at += 4;
         Some(value)
     }
@@ -412,8 +440,14 @@ mod tests {
     #[test]
     fn it_reads_what_python_reads() {
         for (text, expected) in [
-            (r#" {"b": 1, "a": [true, null, -0, 1.50, 1e2], "b": 2} "#, r#"{"b": 2, "a": [true, null, 0, 1.5, 100.0]}"#),
-            (r#"[NaN, Infinity, -Infinity, 1e400]"#, "[NaN, Infinity, -Infinity, Infinity]"),
+            (
+                r#" {"b": 1, "a": [true, null, -0, 1.50, 1e2], "b": 2} "#,
+                r#"{"b": 2, "a": [true, null, 0, 1.5, 100.0]}"#,
+            ),
+            (
+                r#"[NaN, Infinity, -Infinity, 1e400]"#,
+                "[NaN, Infinity, -Infinity, Infinity]",
+            ),
             (r#""\ud83d\ude80 z\u00fcrich\/""#, r#""\ud83d\ude80 z\u00fcrich/""#),
             ("123456789012345678901234567890", "123456789012345678901234567890"),
             ("1e20", "1e+20"),
@@ -425,20 +459,50 @@ mod tests {
 
     #[test]
     fn it_refuses_what_python_refuses() {
-        for text in ["", "{", "{bad", "[1,]", "{\"a\":1,}", "01", "1.", "-", "+1", "'a'", "\"\n\"", "\"\\x\"", "[] []", "nan", "tru", "\"\\u12\""] {
+        for text in [
+            "",
+            "{",
+            "{bad",
+            "[1,]",
+            "{\"a\":1,}",
+            "01",
+            "1.",
+            "-",
+            "+1",
+            "'a'",
+            "\"\n\"",
+            "\"\\x\"",
+            "[] []",
+            "nan",
+            "tru",
+            "\"\\u12\"",
+        ] {
             assert_eq!(Json::parse(text.as_bytes()), Err(Unreadable::Syntax), "{text:?}");
         }
         for text in ["9".repeat(4301), "[".repeat(2000)] {
             assert!(matches!(Json::parse(text.as_bytes()), Err(Unreadable::Crash(..))));
         }
-        assert!(matches!(Json::parse(b"\"\xff\""), Err(Unreadable::Crash("UnicodeDecodeError", _))));
+        assert!(matches!(
+            Json::parse(b"\"\xff\""),
+            Err(Unreadable::Crash("UnicodeDecodeError", _))
+        ));
     }
 
     #[test]
     fn a_lone_surrogate_is_remembered() {
-        for text in [r#""a\ud800b""#.as_bytes(), r#""\udc00\ud800""#.as_bytes(), b"\"\xed\xa0\x80\""] {
+        for text in [
+            r#""a\ud800b""#.as_bytes(),
+            r#""\udc00\ud800""#.as_bytes(),
+            b"\"\xed\xa0\x80\"",
+        ] {
             let value = Json::parse(text).ok();
-            assert!(value.as_ref().and_then(Json::as_text).is_some_and(|text| text.lone_surrogate), "{text:?}");
+            assert!(
+                value
+                    .as_ref()
+                    .and_then(Json::as_text)
+                    .is_some_and(|text| text.lone_surrogate),
+                "{text:?}"
+            );
         }
     }
 }

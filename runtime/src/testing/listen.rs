@@ -59,8 +59,15 @@ pub(super) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAd
             let _ = (uasam.await, brain.await);
         });
     })?;
-    let site = started.await.map_err(|_| io::Error::other("the thread of the local OTAS ended"))??;
-    Ok(Started { site, uasam: uasam_commands, brain: brain_commands, thread })
+    let site = started
+        .await
+        .map_err(|_| io::Error::other("the thread of the local OTAS ended"))??;
+    Ok(Started {
+        site,
+        uasam: uasam_commands,
+        brain: brain_commands,
+        thread,
+    })
 }
 
 /// A port: open, or closed but kept from other programs.
@@ -71,7 +78,11 @@ enum Door {
 }
 
 fn keep(addr: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if addr.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     if cfg!(unix) {
         socket.set_reuseaddr(true)?;
     }
@@ -80,8 +91,11 @@ fn keep(addr: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 fn open(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = keep(addr).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))?;
-    socket.listen(BACKLOG).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))
+    let socket =
+        keep(addr).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))?;
+    socket
+        .listen(BACKLOG)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))
 }
 
 enum Happened {
@@ -103,7 +117,10 @@ async fn run(service: Service, site: Arc<Site>, listener: TcpListener, mut inbox
                 drop(door);
                 connections.shutdown().await;
                 let kept = keep(addr);
-                let outcome = kept.as_ref().map(|_| ()).map_err(|error| io::Error::new(error.kind(), error.to_string()));
+                let outcome = kept
+                    .as_ref()
+                    .map(|_| ())
+                    .map_err(|error| io::Error::new(error.kind(), error.to_string()));
                 door = kept.map_or(Door::Lost, Door::Kept);
                 let _ = done.send(outcome);
             }
@@ -126,20 +143,16 @@ async fn run(service: Service, site: Arc<Site>, listener: TcpListener, mut inbox
     }
 }
 
-async fn happens(
-    door: &Door,
-    inbox: &mut mpsc::UnboundedReceiver<Command>,
-    connections: &mut JoinSet<()>,
-) -> Happened {
+async fn happens(door: &Door, inbox: &mut mpsc::UnboundedReceiver<Command>, connections: &mut JoinSet<()>) -> Happened {
     poll_fn(|context| {
         while let Poll::Ready(Some(_)) = connections.poll_join_next(context) {}
         if let Poll::Ready(command) = inbox.poll_recv(context) {
             return Poll::Ready(Happened::Told(command));
         }
         match door {
-            Door::Open(listener) => {
-                listener.poll_accept(context).map(|accepted| Happened::Arrived(accepted.map(|(stream, _)| stream)))
-            }
+            Door::Open(listener) => listener
+                .poll_accept(context)
+                .map(|accepted| Happened::Arrived(accepted.map(|(stream, _)| stream))),
             Door::Kept(_) | Door::Lost => Poll::Pending,
         }
     })
@@ -154,7 +167,11 @@ async fn serve(stream: TcpStream, service: Service, site: Arc<Site>) {
         site.remember(service, &request);
         let fault = lock(&site.desk(service).script).draw();
         let usable = match fault {
-            None => connection.stream.write_all(&site.answer(service, &request).bytes(&request)).await.map(|()| true),
+            None => connection
+                .stream
+                .write_all(&site.answer(service, &request).bytes(&request))
+                .await
+                .map(|()| true),
             Some(fault) => fault.happen(&mut connection, &request, &site, service).await,
         };
         if !go_on || !usable.unwrap_or(false) {

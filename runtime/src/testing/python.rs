@@ -23,7 +23,10 @@ pub(super) fn int(value: &Json) -> Option<i128> {
         Json::Bool(value) => Some((*value).into()),
         // beyond every column's range, and so refused like any other
         Json::Int(digits) => Some(digits.parse().unwrap_or(i128::MAX)),
-        #[allow(clippy::cast_possible_truncation, reason = "int() truncates; a float beyond i128 is out of range either way")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "int() truncates; a float beyond i128 is out of range either way"
+        )]
         Json::Float(value) => value.is_finite().then_some(value.trunc() as i128),
         Json::Text(text) => int_of_text(&text.text),
         Json::Null | Json::List(_) | Json::Object(_) => None,
@@ -80,7 +83,9 @@ pub(super) fn float_repr(value: f64) -> String {
     }
     let text = format!("{value:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+    let (sign, exponent) = exponent
+        .strip_prefix('-')
+        .map_or(('+', exponent), |exponent| ('-', exponent));
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
@@ -125,7 +130,11 @@ fn repr(value: &Json, out: &mut String) {
 }
 
 fn repr_text(text: &str, out: &mut String) {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     out.push(quote);
     for c in text.chars() {
         match c {
@@ -145,7 +154,9 @@ fn repr_text(text: &str, out: &mut String) {
 pub(super) fn uuid(text: &str) -> Option<Uuid> {
     let bare = text.replace("urn:", "").replace("uuid:", "");
     let bare = bare.trim_matches(['{', '}']).replace('-', "");
-    (bare.len() == 32 && bare.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| Uuid::try_parse(&bare).ok()).flatten()
+    (bare.len() == 32 && bare.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .then(|| Uuid::try_parse(&bare).ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -199,15 +210,27 @@ mod tests {
 
     #[test]
     fn an_object_in_a_text_column_is_python_notation() {
-        assert_eq!(text(&json(r#"{"a": "b", "n": [null, true, 1.0, "it's", "\u0000"]}"#)), r#"{'a': 'b', 'n': [None, True, 1.0, "it's", '\x00']}"#);
+        assert_eq!(
+            text(&json(r#"{"a": "b", "n": [null, true, 1.0, "it's", "\u0000"]}"#)),
+            r#"{'a': 'b', 'n': [None, True, 1.0, "it's", '\x00']}"#
+        );
         assert_eq!(text(&json("5")), "5");
     }
 
     #[test]
     fn uuids_are_read_in_every_form_of_python() {
         let plain = "0123456789abcdef0123456789abcdef";
-        for text in [plain, "01234567-89AB-cdef-0123-456789abcdef", "{0123456789abcdef0123456789abcdef}", "urn:uuid:0123456789abcdef0123456789abcdef"] {
-            assert_eq!(uuid(text).map(|id| id.simple().to_string()).as_deref(), Some(plain), "{text}");
+        for text in [
+            plain,
+            "01234567-89AB-cdef-0123-456789abcdef",
+            "{0123456789abcdef0123456789abcdef}",
+            "urn:uuid:0123456789abcdef0123456789abcdef",
+        ] {
+            assert_eq!(
+                uuid(text).map(|id| id.simple().to_string()).as_deref(),
+                Some(plain),
+                "{text}"
+            );
         }
         for text in ["", "zzz", "0123", "0123456789abcdef0123456789abcdeg"] {
             assert_eq!(uuid(text), None, "{text}");

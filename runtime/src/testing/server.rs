@@ -52,7 +52,12 @@ impl Server {
     }
 
     pub(super) fn new(started: Started, project_domain: String) -> Self {
-        let Started { site, uasam, brain, thread } = started;
+        let Started {
+            site,
+            uasam,
+            brain,
+            thread,
+        } = started;
         let now = site.uasam.clock.now();
         let user = User {
             id: Uuid::new_v4(),
@@ -63,9 +68,17 @@ impl Server {
             password: "local-password".to_owned(),
             created: now,
         };
-        let project = Project { id: Uuid::new_v4(), owner: user.id };
+        let project = Project {
+            id: Uuid::new_v4(),
+            owner: user.id,
+        };
         let (name, provider) = ("local-agent".to_owned(), "local".to_owned());
-        let agent = Agent { id: Uuid::new_v4(), project: project.id, name, provider };
+        let agent = Agent {
+            id: Uuid::new_v4(),
+            project: project.id,
+            name,
+            provider,
+        };
         let (project_id, agent_id, user_token) = (project.id, agent.id, setup::user_token(&site, &user));
         let mut world = site.world();
         world.users.insert(user.id, user);
@@ -162,7 +175,13 @@ impl Server {
     /// All of them, where Brain's own answer ends at 500.
     pub fn events(&self, session_id: &str) -> Vec<EventRecord> {
         let world = self.0.site.world();
-        world.events.get(session_id).into_iter().flatten().map(|event| EventRecord::new(&event.row)).collect()
+        world
+            .events
+            .get(session_id)
+            .into_iter()
+            .flatten()
+            .map(|event| EventRecord::new(&event.row))
+            .collect()
     }
 
     /// How many events Brain has stored, over all sessions.
