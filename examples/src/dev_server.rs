@@ -39,11 +39,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
             return Err(format!("unknown argument {name}"));
         }
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
-        let addr = || {
-            value
-                .parse()
-                .map_err(|_| format!("{name} needs an address like 127.0.0.1:8000, not {value}"))
-        };
+        let addr = || value.parse().map_err(|_| format!("{name} needs an address like 127.0.0.1:8000, not {value}"));
         match name.as_str() {
             "--uasam" => options.uasam = addr()?,
             "--brain" => options.brain = addr()?,
@@ -77,10 +73,7 @@ fn introduce(otas: &Server) {
     println!("are your own backend's; all others are logged. To see the sessions of the agent:");
     println!();
     println!("curl -H \"X-OTAS-USER-TOKEN: $OTAS_USER_TOKEN\" -H \"X-OTAS-PROJECT-ID: $OTAS_PROJECT_ID\" \\");
-    println!(
-        "  \"$OTAS_UASAM_URL/api/agent/v1/sessions/list/?agent_id={}\"",
-        otas.agent_id()
-    );
+    println!("  \"$OTAS_UASAM_URL/api/agent/v1/sessions/list/?agent_id={}\"", otas.agent_id());
     println!();
     println!("Ctrl-C ends it.");
 }

@@ -17,11 +17,7 @@ type World = HashMap<&'static str, String>;
 async fn the_local_servers_answer_the_recorded_cases_as_the_real_ones_did() {
     let otas = Server::start().await.expect("a local OTAS");
     let cases: Vec<Value> = serde_json::from_str(CASES).expect("the cases");
-    let ended = Server::builder()
-        .token_life(Duration::ZERO)
-        .start()
-        .await
-        .expect("another one");
+    let ended = Server::builder().token_life(Duration::ZERO).start().await.expect("another one");
     let expired = token(&ended); // signed with the same secret, and at its end at once
     let shared = world(&otas, &expired);
     let mut differences = Vec::new();
@@ -34,13 +30,7 @@ async fn the_local_servers_answer_the_recorded_cases_as_the_real_ones_did() {
             differences.push(format!("{}\n   want {want}\n   got  {got}", case["name"]));
         }
     }
-    assert!(
-        differences.is_empty(),
-        "{} of {} differ\n{}",
-        differences.len(),
-        cases.len(),
-        differences.join("\n")
-    );
+    assert!(differences.is_empty(), "{} of {} differ\n{}", differences.len(), cases.len(), differences.join("\n"));
     assert!(cases.len() >= 76);
 }
 
@@ -52,12 +42,7 @@ fn world(otas: &Server, expired: &str) -> World {
         json!({"first_name": "A", "middle_name": "", "last_name": "B", "email": email, "password": "Passw0rd!x"});
     let user = text(&post(otas, "/api/user/v1/create/", &[], &person)["response_body"]["jwt_token"]);
     let project = json!({"project_name": "p", "project_description": "d", "project_domain": "http://localhost:9000"});
-    let project = post(
-        otas,
-        "/api/project/v1/create/",
-        &[("X-OTAS-USER-TOKEN", &user)],
-        &project,
-    );
+    let project = post(otas, "/api/project/v1/create/", &[("X-OTAS-USER-TOKEN", &user)], &project);
     let project = text(&project["response_body"]["project"]["id"]);
     let (key, agent, token) = agent(otas, &user, &project);
     let (other_key, other_agent, other_token) = self::agent(otas, &user, &project);
@@ -84,12 +69,7 @@ fn agent(otas: &Server, user: &str, project: &str) -> (String, String, String) {
         let fields = json!({"agent_name": "a", "agent_description": "d", "agent_provider": "x"});
         let made = &post(otas, "/api/agent/v1/create/", &headers, &fields)["response"];
         let key = text(&made["agent_key"]["api_key"]);
-        let opened = post(
-            otas,
-            "/api/agent/v1/session/create/",
-            &[("X-OTAS-AGENT-KEY", &key)],
-            &json!({"meta": {}}),
-        );
+        let opened = post(otas, "/api/agent/v1/session/create/", &[("X-OTAS-AGENT-KEY", &key)], &json!({"meta": {}}));
         if opened["status"] == 1 {
             return (key, text(&made["agent"]["id"]), text(&opened["response"]["jwt_token"]));
         }
@@ -97,16 +77,11 @@ fn agent(otas: &Server, user: &str, project: &str) -> (String, String, String) {
 }
 
 fn post(otas: &Server, path: &str, headers: &[(&str, &str)], body: &Value) -> Value {
-    send(&otas.uasam(), "POST", path, headers, Some(body.to_string().as_bytes()))
-        .expect("an answer")
-        .json()
+    send(&otas.uasam(), "POST", path, headers, Some(body.to_string().as_bytes())).expect("an answer").json()
 }
 
 fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .unwrap_or_else(|| panic!("a text, not {value}"))
-        .to_owned()
+    value.as_str().unwrap_or_else(|| panic!("a text, not {value}")).to_owned()
 }
 
 /// Status, content type and masked JSON of the local servers' answer to a case.
@@ -115,17 +90,10 @@ fn answer(otas: &Server, case: &Value, world: &World) -> Value {
         play(otas, request, world);
     }
     let answer = play(otas, case, world);
-    let content_type = answer
-        .header("content-type")
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
-    let mut got = Map::from_iter([
-        ("status".into(), answer.status.into()),
-        ("content_type".into(), content_type.clone().into()),
-    ]);
+    let content_type =
+        answer.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
+    let mut got =
+        Map::from_iter([("status".into(), answer.status.into()), ("content_type".into(), content_type.clone().into())]);
     if content_type.contains("json") {
         got.insert("json".into(), mask(&answer.json(), world));
     }
@@ -133,15 +101,9 @@ fn answer(otas: &Server, case: &Value, world: &World) -> Value {
 }
 
 fn play(otas: &Server, request: &Value, world: &World) -> Answer {
-    let control = if request["service"] == "uasam" {
-        otas.uasam()
-    } else {
-        otas.brain()
-    };
+    let control = if request["service"] == "uasam" { otas.uasam() } else { otas.brain() };
     let headers = request["headers"].as_object().into_iter().flatten();
-    let headers: Vec<_> = headers
-        .map(|(name, value)| (name.as_str(), fill(&text(value), world)))
-        .collect();
+    let headers: Vec<_> = headers.map(|(name, value)| (name.as_str(), fill(&text(value), world))).collect();
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let body = request["body"].as_str().map(|body| fill(body, world));
     let (method, path) = (text(&request["method"]), fill(&text(&request["path"]), world));
@@ -179,10 +141,7 @@ fn noise(count: usize) -> String {
 /// Values that differ from run to run, replaced by what they are.
 fn mask(value: &Value, world: &World) -> Value {
     match value {
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(key, value)| (key.clone(), mask(value, world)))
-            .collect(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), mask(value, world))).collect(),
         Value::Array(values) => values.iter().map(|value| mask(value, world)).collect(),
         Value::String(text) => match world.iter().find(|(_, known)| *known == text) {
             Some((name, _)) => format!("${{{name}}}").into(),

@@ -18,10 +18,7 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(':'));
-        lines
-            .into_iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
+        lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -34,10 +31,7 @@ impl Answer {
 
     /// The word by which the servers tell an outcome.
     pub(crate) fn word(&self) -> String {
-        self.json()["status_description"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        self.json()["status_description"].as_str().unwrap_or_default().to_owned()
     }
 }
 
@@ -65,16 +59,8 @@ pub(crate) fn parse(bytes: &[u8]) -> io::Result<Answer> {
     let text = String::from_utf8_lossy(bytes);
     let end = text.find("\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
     let head = text[..end].to_owned();
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .ok_or(io::ErrorKind::InvalidData)?;
-    Ok(Answer {
-        status,
-        head,
-        body: bytes[end + 4..].to_vec(),
-    })
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Answer { status, head, body: bytes[end + 4..].to_vec() })
 }
 
 pub(crate) fn send(
@@ -91,22 +77,13 @@ pub(crate) fn send(
 pub(crate) fn open(otas: &Server, meta: &str) -> io::Result<Answer> {
     let body = format!("{{\"meta\": {meta}}}");
     let key = otas.agent_key();
-    send(
-        &otas.uasam(),
-        "POST",
-        "/api/agent/v1/session/create/",
-        &[("X-OTAS-AGENT-KEY", &key)],
-        Some(body.as_bytes()),
-    )
+    send(&otas.uasam(), "POST", "/api/agent/v1/session/create/", &[("X-OTAS-AGENT-KEY", &key)], Some(body.as_bytes()))
 }
 
 /// The token of a fresh session.
 pub(crate) fn token(otas: &Server) -> String {
     let answer = open(otas, "{}").expect("a session");
-    answer.json()["response"]["jwt_token"]
-        .as_str()
-        .expect("a token")
-        .to_owned()
+    answer.json()["response"]["jwt_token"].as_str().expect("a token").to_owned()
 }
 
 /// Logs an event with these further fields, written as JSON.
@@ -119,17 +96,8 @@ pub(crate) fn log(otas: &Server, token: &str, fields: &str) -> io::Result<Answer
 
 pub(crate) fn log_body(otas: &Server, token: &str, body: &[u8]) -> io::Result<Answer> {
     let key = otas.agent_key();
-    let headers = [
-        ("X-OTAS-AGENT-KEY", key.as_str()),
-        ("X-OTAS-AGENT-SESSION-TOKEN", token),
-    ];
-    send(
-        &otas.brain(),
-        "POST",
-        "/api/v1/backend/log/agent/",
-        &headers,
-        Some(body),
-    )
+    let headers = [("X-OTAS-AGENT-KEY", key.as_str()), ("X-OTAS-AGENT-SESSION-TOKEN", token)];
+    send(&otas.brain(), "POST", "/api/v1/backend/log/agent/", &headers, Some(body))
 }
 
 /// Brain's list of a session's events, as the auditor gets it.
@@ -140,11 +108,5 @@ pub(crate) fn list(otas: &Server, query: &str) -> io::Result<Answer> {
         ("X-OTAS-AGENT-ID", agent.as_str()),
         ("X-OTAS-PROJECT-ID", project.as_str()),
     ];
-    send(
-        &otas.brain(),
-        "GET",
-        &format!("/api/v1/agent/session/events/?{query}"),
-        &headers,
-        None,
-    )
+    send(&otas.brain(), "GET", &format!("/api/v1/agent/session/events/?{query}"), &headers, None)
 }

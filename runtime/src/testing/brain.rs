@@ -26,50 +26,27 @@ pub(super) fn log_of_agent(site: &Site, request: &Incoming) -> Outcome {
         return Err(Answer::word(401, "missing_agent_key"));
     }
     // Brain asks UASAM, and takes its silence for a refusal
-    let agent = if site.uasam_is_down() {
-        None
-    } else {
-        uasam::agent(site, request).ok()
-    };
+    let agent = if site.uasam_is_down() { None } else { uasam::agent(site, request).ok() };
     let (agent, _) = agent.ok_or_else(|| Answer::word(401, "invalid_or_expired_agent_key"))?;
     let bearer = bearer(site, request)?;
     if bearer.agent_id != agent.id.to_string() {
         return Err(Answer::word(403, "session_agent_mismatch"));
     }
-    let origin = Origin {
-        project_id: agent.project.to_string(),
-        agent_id: bearer.agent_id,
-        session_id: bearer.session_id,
-    };
+    let origin =
+        Origin { project_id: agent.project.to_string(), agent_id: bearer.agent_id, session_id: bearer.session_id };
     let id = store(site, request, origin)?;
-    Ok(Answer::json(
-        201,
-        json!({"status": 1, "status_description": "event_captured", "response": {"event_id": id}}),
-    ))
+    Ok(Answer::json(201, json!({"status": 1, "status_description": "event_captured", "response": {"event_id": id}})))
 }
 
 pub(super) fn log_of_backend(site: &Site, request: &Incoming) -> Outcome {
     only("POST", request)?;
-    let key = request
-        .header(SDK_KEY)
-        .ok_or_else(|| Answer::word(401, "missing_sdk_key"))?;
-    let project = if site.uasam_is_down() {
-        None
-    } else {
-        site.world().sdk_keys.get(&key).copied()
-    };
+    let key = request.header(SDK_KEY).ok_or_else(|| Answer::word(401, "missing_sdk_key"))?;
+    let project = if site.uasam_is_down() { None } else { site.world().sdk_keys.get(&key).copied() };
     let project = project.ok_or_else(|| Answer::word(401, "invalid_sdk_key"))?;
     let bearer = bearer(site, request)?;
-    let origin = Origin {
-        project_id: project.to_string(),
-        agent_id: bearer.agent_id,
-        session_id: bearer.session_id,
-    };
+    let origin = Origin { project_id: project.to_string(), agent_id: bearer.agent_id, session_id: bearer.session_id };
     store(site, request, origin)?;
-    Ok(Answer::json(
-        201,
-        json!({"status": 1, "status_description": "event_captured", "response": {}}),
-    ))
+    Ok(Answer::json(201, json!({"status": 1, "status_description": "event_captured", "response": {}})))
 }
 
 /// Checks the body and stores the event; its id.
@@ -90,9 +67,8 @@ fn store(site: &Site, request: &Incoming, origin: Origin) -> Result<String, Answ
 }
 
 fn bearer(site: &Site, request: &Incoming) -> Result<Bearer, Answer> {
-    let token = request
-        .header(header::SESSION_TOKEN)
-        .ok_or_else(|| Answer::word(401, "missing_agent_session_token"))?;
+    let token =
+        request.header(header::SESSION_TOKEN).ok_or_else(|| Answer::word(401, "missing_agent_session_token"))?;
     bearer_of_token(site, &token).ok_or_else(|| Answer::word(401, "invalid_or_expired_token"))
 }
 
@@ -104,10 +80,7 @@ pub(super) fn bearer_of_token(site: &Site, token: &str) -> Option<Bearer> {
         Value::Number(number) => Some(number.to_string()).filter(|text| text != "0"),
         _ => None,
     };
-    Some(Bearer {
-        session_id: claim("agent_session_id")?,
-        agent_id: claim("agent_id")?,
-    })
+    Some(Bearer { session_id: claim("agent_session_id")?, agent_id: claim("agent_id")? })
 }
 
 pub(super) fn list_events(site: &Site, request: &Incoming) -> Outcome {
@@ -125,12 +98,7 @@ pub(super) fn list_events(site: &Site, request: &Incoming) -> Outcome {
     let limit = usize::try_from(limit.clamp(1, LARGEST_LIMIT)).unwrap_or(1);
     let world = site.world();
     let of_agent = |row: &Json| row.get("agent_id") == Some(&agent) && row.get("project_id") == Some(&project);
-    let events = world
-        .events
-        .get(&session)
-        .into_iter()
-        .flatten()
-        .filter(|event| of_agent(&event.row));
+    let events = world.events.get(&session).into_iter().flatten().filter(|event| of_agent(&event.row));
     let mut events: Vec<_> = events.collect();
     events.sort_by_key(|event| (event.time, event.id));
     let events: Vec<Json> = events.into_iter().take(limit).map(|event| event.row.clone()).collect();
@@ -143,10 +111,7 @@ pub(super) fn list_events(site: &Site, request: &Incoming) -> Outcome {
         ("count", Json::Int(events.len().to_string())),
         ("events", Json::List(events)),
     ];
-    let answer = answer
-        .into_iter()
-        .map(|(name, value)| (name.to_owned().into(), value))
-        .collect();
+    let answer = answer.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect();
     Ok(Answer::json(200, Json::Object(answer)))
 }
 

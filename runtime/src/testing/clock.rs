@@ -11,17 +11,13 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn set_ahead(&self, by: Duration) {
-        self.ahead_ms
-            .store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.ahead_ms.store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Time since 1970.
     pub(super) fn now(&self) -> Duration {
         let ahead = Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed));
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .saturating_add(ahead)
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_add(ahead)
     }
 }
 
@@ -33,10 +29,7 @@ pub(super) fn iso_time(since_1970: Duration) -> String {
         0 => String::new(),
         micros => format!(".{micros:06}"),
     };
-    format!(
-        "{}T{hour:02}:{minute:02}:{second:02}{fraction}+00:00",
-        iso_date(since_1970)
-    )
+    format!("{}T{hour:02}:{minute:02}:{second:02}{fraction}+00:00", iso_date(since_1970))
 }
 
 /// `date.isoformat()`: `2026-04-01`. The calendar is Howard Hinnant's `civil_from_days`.
@@ -58,10 +51,7 @@ mod tests {
 
     #[test]
     fn moments_are_written_as_python_writes_them() {
-        assert_eq!(
-            iso_time(Duration::from_micros(1_775_044_800_123_456)),
-            "2026-04-01T12:00:00.123456+00:00"
-        );
+        assert_eq!(iso_time(Duration::from_micros(1_775_044_800_123_456)), "2026-04-01T12:00:00.123456+00:00");
         assert_eq!(iso_time(Duration::from_secs(951_782_400)), "2000-02-29T00:00:00+00:00");
         assert_eq!(iso_date(Duration::ZERO), "1970-01-01");
     }

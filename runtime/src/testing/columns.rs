@@ -32,17 +32,12 @@ pub(super) fn missing(request: &Incoming, body: &Json) -> Result<Vec<&'static st
 
 /// The event as the database stores it at this moment, or why it does not.
 pub(super) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> Result<Event, Refusal> {
-    let Json::Object(_) = body else {
-        return Err("indices must be integers or slices, not str".to_owned());
-    };
+    let Json::Object(_) = body else { return Err("indices must be integers or slices, not str".to_owned()) };
     let id = uuid::Uuid::new_v4();
     let field = |name: &str| body.get(name).unwrap_or(&Json::Null);
     let text = |name: &str| postgres::text(field(name)).map(nullable);
-    let size = |name: &str| {
-        body.get(name)
-            .map_or(Ok(0), postgres::positive_integer)
-            .map(|size| Json::Int(size.to_string()))
-    };
+    let size =
+        |name: &str| body.get(name).map_or(Ok(0), postgres::positive_integer).map(|size| Json::Int(size.to_string()));
     let short = |name: &str| postgres::varchar(field(name), 255).map(nullable);
     let json = |name: &str| postgres::jsonb(field(name));
     let path = postgres::required(postgres::text(field("path"))?)?;
@@ -55,14 +50,8 @@ pub(super) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> R
         ("agent_id", origin.agent_id.into()),
         ("agent_session_id", origin.session_id.into()),
         ("path", path.into()),
-        (
-            "method",
-            postgres::required(postgres::varchar(field("method"), 20)?)?.into(),
-        ),
-        (
-            "status_code",
-            Json::Int(postgres::positive_integer(field("status_code"))?.to_string()),
-        ),
+        ("method", postgres::required(postgres::varchar(field("method"), 20)?)?.into()),
+        ("status_code", Json::Int(postgres::positive_integer(field("status_code"))?.to_string())),
         ("latency_ms", Json::Float(postgres::double(field("latency_ms"))?)),
         ("request_size_bytes", size("request_size_bytes")?),
         ("response_size_bytes", size("response_size_bytes")?),
@@ -79,15 +68,8 @@ pub(super) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> R
         ("metadata", json("metadata")?),
         ("created_at", iso_time(time).into()),
     ];
-    let row = row
-        .into_iter()
-        .map(|(name, value)| (name.to_owned().into(), value))
-        .collect();
-    Ok(Event {
-        id,
-        time,
-        row: Json::Object(row),
-    })
+    let row = row.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect();
+    Ok(Event { id, time, row: Json::Object(row) })
 }
 
 fn nullable(text: Option<String>) -> Json {

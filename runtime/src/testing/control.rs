@@ -35,11 +35,7 @@ pub struct Control {
 
 impl Control {
     pub(super) fn new(service: Service, site: Arc<Site>, commands: Commands) -> Self {
-        Self {
-            service,
-            site,
-            commands,
-        }
+        Self { service, site, commands }
     }
 
     fn desk(&self) -> &Desk {

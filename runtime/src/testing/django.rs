@@ -13,11 +13,7 @@ const HTML: &str = "text/html; charset=utf-8";
 
 /// The one method of a view besides OPTIONS (and HEAD, where it is GET).
 pub(super) fn only(method: &str, request: &Incoming) -> Result<(), Answer> {
-    let allow = if method == "GET" {
-        "GET, HEAD, OPTIONS"
-    } else {
-        "POST, OPTIONS"
-    };
+    let allow = if method == "GET" { "GET, HEAD, OPTIONS" } else { "POST, OPTIONS" };
     if request.method == method || (method == "GET" && request.method == "HEAD") {
         return Ok(());
     }
@@ -32,11 +28,7 @@ pub(super) fn body(request: &Incoming) -> Result<Json, Unreadable> {
         let message = "Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.".to_owned();
         return Err(Unreadable::Crash(TOO_BIG, message));
     }
-    if body.is_empty() {
-        Ok(Json::Object(Vec::new()))
-    } else {
-        Json::parse(body)
-    }
+    if body.is_empty() { Ok(Json::Object(Vec::new())) } else { Json::parse(body) }
 }
 
 /// The same in a view that catches nothing but bad JSON, for which it has a word.
@@ -60,11 +52,7 @@ pub(super) fn object(request: &Incoming, body: Json) -> Result<Json, Answer> {
                 Json::Int(_) => "int",
                 _ => "float",
             };
-            Err(crash(
-                request,
-                "AttributeError",
-                &format!("'{class}' object has no attribute 'get'"),
-            ))
+            Err(crash(request, "AttributeError", &format!("'{class}' object has no attribute 'get'")))
         }
     }
 }
@@ -72,12 +60,7 @@ pub(super) fn object(request: &Incoming, body: Json) -> Result<Json, Answer> {
 /// No view has this path: with a slash more, one might.
 pub(super) fn no_view(request: &Incoming, with_slash: bool) -> Answer {
     if !with_slash {
-        return page(
-            request,
-            404,
-            "Page not found",
-            "The current path didn't match any of these.",
-        );
+        return page(request, 404, "Page not found", "The current path didn't match any of these.");
     }
     if ["POST", "PUT", "PATCH"].contains(&request.method.as_str()) {
         let message = "You called this URL via POST, but the URL doesn't end in a slash and you have APPEND_SLASH set.";
@@ -97,11 +80,7 @@ fn page(request: &Incoming, status: u16, class: &str, message: &str) -> Answer {
     if status == 404 || accepts_html(request) {
         return html_page(request, status, class, message);
     }
-    let headers: String = request
-        .headers
-        .iter()
-        .map(|(name, value)| format!("{name} = '{value}'\n"))
-        .collect();
+    let headers: String = request.headers.iter().map(|(name, value)| format!("{name} = '{value}'\n")).collect();
     let (path, body) = (request.path(), shown_body(request));
     let text = format!("{class} at {path}\n{message}\n\nRequest information:\n{headers}\nbody = b'{body}'\n");
     Answer::new(status, "text/plain; charset=utf-8", text)
@@ -138,9 +117,5 @@ fn accepts_html(request: &Incoming) -> bool {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('\'', "&#x27;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&#x27;").replace('"', "&quot;")
 }

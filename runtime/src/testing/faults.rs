@@ -87,12 +87,7 @@ impl Fault {
                 }
                 answer
             }
-            other => {
-                return other
-                    .without_answer(connection, request, site, service)
-                    .await
-                    .map(|()| false);
-            }
+            other => return other.without_answer(connection, request, site, service).await.map(|()| false),
         };
         connection.stream.write_all(&answer.bytes(request)).await?;
         Ok(true)
@@ -159,10 +154,7 @@ async fn client_waits(connection: &mut Connection, wait: Duration) -> bool {
 async fn huge(connection: &mut Connection, size: u64) -> io::Result<()> {
     const START: &str = r#"{"status": 1, "status_description": "#;
     let head = Answer::json(200, serde_json::Value::Null).head(size.max(START.len() as u64 + 2));
-    connection
-        .stream
-        .write_all(format!("{head}{START}\"").as_bytes())
-        .await?;
+    connection.stream.write_all(format!("{head}{START}\"").as_bytes()).await?;
     let mut left = size.saturating_sub(START.len() as u64 + 2);
     let block = [b'a'; 65_536];
     while left > 0 {
@@ -178,8 +170,5 @@ fn bad_token(answer: Answer) -> Answer {
         return answer;
     }
     let response = json!({"Header_value": "X-OTAS-AGENT-SESSION-TOKEN", "jwt_token": RUBBISH});
-    Answer::json(
-        200,
-        json!({"status": 1, "status_description": "agent_session_created", "response": response}),
-    )
+    Answer::json(200, json!({"status": 1, "status_description": "agent_session_created", "response": response}))
 }

@@ -25,11 +25,8 @@ pub(super) struct Incoming {
 impl Incoming {
     /// A header as WSGI gives it: equal names joined by commas; `None` where absent or empty.
     pub(super) fn header(&self, name: &str) -> Option<String> {
-        let values = self
-            .headers
-            .iter()
-            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str());
+        let values =
+            self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
         Some(values.collect::<Vec<_>>().join(",")).filter(|value| !value.is_empty())
     }
 
@@ -53,8 +50,7 @@ impl Incoming {
     }
 
     fn wants_close(&self) -> bool {
-        self.header("connection")
-            .is_some_and(|value| value.to_ascii_lowercase().contains("close"))
+        self.header("connection").is_some_and(|value| value.to_ascii_lowercase().contains("close"))
     }
 }
 
@@ -78,12 +74,7 @@ impl Answer {
     }
 
     pub(super) fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            content_type,
-            headers: Vec::new(),
-            body: body.into(),
-        }
+        Self { status, content_type, headers: Vec::new(), body: body.into() }
     }
 
     pub(super) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -93,9 +84,7 @@ impl Answer {
 
     /// Status line and headers, for a body of `length` bytes.
     pub(super) fn head(&self, length: u64) -> String {
-        let reason = http::StatusCode::from_u16(self.status)
-            .ok()
-            .and_then(|status| status.canonical_reason());
+        let reason = http::StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason.unwrap_or("Unknown"));
         head += &format!("Content-Type: {}\r\nContent-Length: {length}\r\n", self.content_type);
         for (name, value) in &self.headers {
@@ -122,17 +111,12 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
+        Self { stream, buffer: Vec::new() }
     }
 
     /// The next request, and whether the connection may go on after it; `None` where the client has closed it.
     pub(super) async fn read(&mut self) -> io::Result<Option<(Incoming, bool)>> {
-        let Some(end) = self.fill_until(b"\r\n\r\n", LONGEST_HEAD).await? else {
-            return Ok(None);
-        };
+        let Some(end) = self.fill_until(b"\r\n\r\n", LONGEST_HEAD).await? else { return Ok(None) };
         let head: Vec<u8> = self.buffer.drain(..end).collect();
         let head: String = head.iter().map(|&byte| char::from(byte)).collect(); // headers are Latin-1 to Python
         let mut lines = head.trim_end().split("\r\n");
@@ -141,33 +125,17 @@ impl Connection {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "no request line"));
         };
         let headers = lines.filter_map(|line| line.split_once(':'));
-        let headers = headers
-            .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-            .collect();
-        let mut request = Incoming {
-            method: method.to_owned(),
-            target: target.to_owned(),
-            headers,
-            body: Vec::new(),
-            sized: true,
-        };
-        if request
-            .header("expect")
-            .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-        {
+        let headers = headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
+        let mut request =
+            Incoming { method: method.to_owned(), target: target.to_owned(), headers, body: Vec::new(), sized: true };
+        if request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
             self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         }
-        if request
-            .header("transfer-encoding")
-            .is_some_and(|value| value.to_ascii_lowercase().contains("chunked"))
-        {
+        if request.header("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked")) {
             request.sized = false;
             request.body = self.chunks().await?;
         } else {
-            let length = request
-                .header("content-length")
-                .and_then(|value| value.parse().ok())
-                .unwrap_or(0);
+            let length = request.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
             request.body = self.take(length).await?;
         }
         let go_on = version == "HTTP/1.1" && !request.wants_close();
@@ -179,10 +147,7 @@ impl Connection {
         let mut searched = 0;
         loop {
             let from = searched - searched.min(mark.len());
-            if let Some(at) = self.buffer[from..]
-                .windows(mark.len())
-                .position(|window| window == mark)
-            {
+            if let Some(at) = self.buffer[from..].windows(mark.len()).position(|window| window == mark) {
                 return Ok(Some(from + at + mark.len()));
             }
             searched = self.buffer.len();
@@ -210,16 +175,10 @@ impl Connection {
     async fn chunks(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let line = self
-                .fill_until(b"\r\n", LONGEST_HEAD)
-                .await?
-                .ok_or(io::ErrorKind::UnexpectedEof)?;
+            let line = self.fill_until(b"\r\n", LONGEST_HEAD).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
             let line: Vec<u8> = self.buffer.drain(..line).collect();
-            let digits: String = line
-                .iter()
-                .map(|&byte| char::from(byte))
-                .take_while(char::is_ascii_hexdigit)
-                .collect();
+            let digits: String =
+                line.iter().map(|&byte| char::from(byte)).take_while(char::is_ascii_hexdigit).collect();
             let length = usize::from_str_radix(&digits, 16).map_err(|_| io::ErrorKind::InvalidData)?;
             if length == 0 {
                 self.trailers().await?;
@@ -235,10 +194,7 @@ impl Connection {
 
     async fn trailers(&mut self) -> io::Result<()> {
         loop {
-            let end = self
-                .fill_until(b"\r\n", LONGEST_HEAD)
-                .await?
-                .ok_or(io::ErrorKind::UnexpectedEof)?;
+            let end = self.fill_until(b"\r\n", LONGEST_HEAD).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
             self.buffer.drain(..end);
             if end == 2 {
                 return Ok(());

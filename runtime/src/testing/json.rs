@@ -43,29 +43,20 @@ impl Json {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         python::check_utf8(bytes).map_err(|at| {
-            let message = format!(
-                "'utf-8' codec can't decode byte 0x{:02x} in position {at}: invalid start byte",
-                bytes[at]
-            );
+            let message =
+                format!("'utf-8' codec can't decode byte 0x{:02x} in position {at}: invalid start byte", bytes[at]);
             Unreadable::Crash("UnicodeDecodeError", message)
         })?;
         let mut reader = Reader { bytes, at: 0 };
         let value = reader.value(0)?;
         reader.space();
-        if reader.at == bytes.len() {
-            Ok(value)
-        } else {
-            Err(Unreadable::Syntax)
-        }
+        if reader.at == bytes.len() { Ok(value) } else { Err(Unreadable::Syntax) }
     }
 
     /// The value of a key; `None` where this is no object or has no such key.
     pub(super) fn get(&self, key: &str) -> Option<&Json> {
         match self {
-            Json::Object(entries) => entries
-                .iter()
-                .find(|(name, _)| name.text == key)
-                .map(|(_, value)| value),
+            Json::Object(entries) => entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value),
             _ => None,
         }
     }
@@ -133,17 +124,14 @@ impl Json {
             Json::Bool(value) => (*value).into(),
             Json::Int(digits) => match digits.parse::<i64>() {
                 Ok(value) => value.into(),
-                Err(_) => digits
-                    .parse::<u64>()
-                    .map_or_else(|_| digits.parse::<f64>().unwrap_or(0.0).into(), Into::into),
+                Err(_) => {
+                    digits.parse::<u64>().map_or_else(|_| digits.parse::<f64>().unwrap_or(0.0).into(), Into::into)
+                }
             },
             Json::Float(value) => (*value).into(),
             Json::Text(text) => text.text.clone().into(),
             Json::List(values) => values.iter().map(Json::to_value).collect(),
-            Json::Object(entries) => entries
-                .iter()
-                .map(|(key, value)| (key.text.clone(), value.to_value()))
-                .collect(),
+            Json::Object(entries) => entries.iter().map(|(key, value)| (key.text.clone(), value.to_value())).collect(),
         }
     }
 }
@@ -157,12 +145,9 @@ impl From<serde_json::Value> for Json {
             serde_json::Value::Number(number) => Json::Int(number.to_string()),
             serde_json::Value::String(text) => Json::from(text),
             serde_json::Value::Array(values) => Json::List(values.into_iter().map(Json::from).collect()),
-            serde_json::Value::Object(entries) => Json::Object(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| (Text::from(key), Json::from(value)))
-                    .collect(),
-            ),
+            serde_json::Value::Object(entries) => {
+                Json::Object(entries.into_iter().map(|(key, value)| (Text::from(key), Json::from(value))).collect())
+            }
         }
     }
 }
@@ -181,10 +166,7 @@ impl From<&str> for Json {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Text {
-            text,
-            lone_surrogate: false,
-        }
+        Text { text, lone_surrogate: false }
     }
 }
 
@@ -228,10 +210,7 @@ impl Reader<'_> {
 
     fn value(&mut self, depth: usize) -> Result<Json, Unreadable> {
         if depth > DEPTH {
-            return Err(Unreadable::Crash(
-                "RecursionError",
-                "maximum recursion depth exceeded".to_owned(),
-            ));
+            return Err(Unreadable::Crash("RecursionError", "maximum recursion depth exceeded".to_owned()));
         }
         self.space();
         match self.peek() {
@@ -409,9 +388,7 @@ impl Reader<'_> {
 
     fn hex(&mut self) -> Option<u32> {
         let digits = self.bytes.get(self.at..self.at + 4)?;
-        let value = digits
-            .iter()
-            .try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))?;
+        let value = digits.iter().try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))?;
         self.at += 4;
         Some(value)
     }
@@ -444,10 +421,7 @@ mod tests {
                 r#" {"b": 1, "a": [true, null, -0, 1.50, 1e2], "b": 2} "#,
                 r#"{"b": 2, "a": [true, null, 0, 1.5, 100.0]}"#,
             ),
-            (
-                r#"[NaN, Infinity, -Infinity, 1e400]"#,
-                "[NaN, Infinity, -Infinity, Infinity]",
-            ),
+            (r#"[NaN, Infinity, -Infinity, 1e400]"#, "[NaN, Infinity, -Infinity, Infinity]"),
             (r#""\ud83d\ude80 z\u00fcrich\/""#, r#""\ud83d\ude80 z\u00fcrich/""#),
             ("123456789012345678901234567890", "123456789012345678901234567890"),
             ("1e20", "1e+20"),
@@ -482,27 +456,14 @@ mod tests {
         for text in ["9".repeat(4301), "[".repeat(2000)] {
             assert!(matches!(Json::parse(text.as_bytes()), Err(Unreadable::Crash(..))));
         }
-        assert!(matches!(
-            Json::parse(b"\"\xff\""),
-            Err(Unreadable::Crash("UnicodeDecodeError", _))
-        ));
+        assert!(matches!(Json::parse(b"\"\xff\""), Err(Unreadable::Crash("UnicodeDecodeError", _))));
     }
 
     #[test]
     fn a_lone_surrogate_is_remembered() {
-        for text in [
-            r#""a\ud800b""#.as_bytes(),
-            r#""\udc00\ud800""#.as_bytes(),
-            b"\"\xed\xa0\x80\"",
-        ] {
+        for text in [r#""a\ud800b""#.as_bytes(), r#""\udc00\ud800""#.as_bytes(), b"\"\xed\xa0\x80\""] {
             let value = Json::parse(text).ok();
-            assert!(
-                value
-                    .as_ref()
-                    .and_then(Json::as_text)
-                    .is_some_and(|text| text.lone_surrogate),
-                "{text:?}"
-            );
+            assert!(value.as_ref().and_then(Json::as_text).is_some_and(|text| text.lone_surrogate), "{text:?}");
         }
     }
 }

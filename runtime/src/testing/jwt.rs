@@ -20,14 +20,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 pub(super) fn encode(claims: &Value, secret: &str) -> String {
-    let signed = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(HEADER),
-        URL_SAFE_NO_PAD.encode(claims.to_string())
-    );
-    let signature = mac(signed.as_bytes(), secret)
-        .map(|mac| mac.finalize().into_bytes().to_vec())
-        .unwrap_or_default();
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let signature = mac(signed.as_bytes(), secret).map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default();
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
@@ -39,9 +33,7 @@ pub(super) fn decode(token: &str, secret: &str, now: Duration) -> Option<Value> 
     if header.get("alg")?.as_str()? != "HS256" {
         return None;
     }
-    mac(signed.as_bytes(), secret)?
-        .verify_slice(&LENIENT.decode(signature).ok()?)
-        .ok()?;
+    mac(signed.as_bytes(), secret)?.verify_slice(&LENIENT.decode(signature).ok()?).ok()?;
     let claims: Value = serde_json::from_slice(&LENIENT.decode(claims).ok()?).ok()?;
     let timely = claims.is_object()
         && in_time(&claims, "exp", |expiry| expiry > now.as_secs_f64())?

@@ -59,15 +59,8 @@ pub(super) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAd
             let _ = (uasam.await, brain.await);
         });
     })?;
-    let site = started
-        .await
-        .map_err(|_| io::Error::other("the thread of the local OTAS ended"))??;
-    Ok(Started {
-        site,
-        uasam: uasam_commands,
-        brain: brain_commands,
-        thread,
-    })
+    let site = started.await.map_err(|_| io::Error::other("the thread of the local OTAS ended"))??;
+    Ok(Started { site, uasam: uasam_commands, brain: brain_commands, thread })
 }
 
 /// A port: open, or closed but kept from other programs.
@@ -78,11 +71,7 @@ enum Door {
 }
 
 fn keep(addr: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if addr.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     if cfg!(unix) {
         socket.set_reuseaddr(true)?;
     }
@@ -93,9 +82,7 @@ fn keep(addr: SocketAddr) -> io::Result<TcpSocket> {
 fn open(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket =
         keep(addr).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))?;
-    socket
-        .listen(BACKLOG)
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))
+    socket.listen(BACKLOG).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))
 }
 
 enum Happened {
@@ -117,10 +104,8 @@ async fn run(service: Service, site: Arc<Site>, listener: TcpListener, mut inbox
                 drop(door);
                 connections.shutdown().await;
                 let kept = keep(addr);
-                let outcome = kept
-                    .as_ref()
-                    .map(|_| ())
-                    .map_err(|error| io::Error::new(error.kind(), error.to_string()));
+                let outcome =
+                    kept.as_ref().map(|_| ()).map_err(|error| io::Error::new(error.kind(), error.to_string()));
                 door = kept.map_or(Door::Lost, Door::Kept);
                 let _ = done.send(outcome);
             }
@@ -150,9 +135,9 @@ async fn happens(door: &Door, inbox: &mut mpsc::UnboundedReceiver<Command>, conn
             return Poll::Ready(Happened::Told(command));
         }
         match door {
-            Door::Open(listener) => listener
-                .poll_accept(context)
-                .map(|accepted| Happened::Arrived(accepted.map(|(stream, _)| stream))),
+            Door::Open(listener) => {
+                listener.poll_accept(context).map(|accepted| Happened::Arrived(accepted.map(|(stream, _)| stream)))
+            }
             Door::Kept(_) | Door::Lost => Poll::Pending,
         }
     })
@@ -167,11 +152,7 @@ async fn serve(stream: TcpStream, service: Service, site: Arc<Site>) {
         site.remember(service, &request);
         let fault = lock(&site.desk(service).script).draw();
         let usable = match fault {
-            None => connection
-                .stream
-                .write_all(&site.answer(service, &request).bytes(&request))
-                .await
-                .map(|()| true),
+            None => connection.stream.write_all(&site.answer(service, &request).bytes(&request)).await.map(|()| true),
             Some(fault) => fault.happen(&mut connection, &request, &site, service).await,
         };
         if !go_on || !usable.unwrap_or(false) {

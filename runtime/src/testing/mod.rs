@@ -12,7 +12,9 @@
 //! let otas = Server::start().await?;
 //! otas.brain().fail_next(2, Fault::Status(503));
 //!
-//! // Point the agent under test at `otas.uasam_url()`, `otas.brain_url()` and `otas.agent_key()`, run it, and look:
+//! let client = otas::Client::new(otas.config()?)?;
+//! client.scope(async { /* run the agent under test */ }).await;
+//!
 //! for session in otas.sessions() {
 //!     println!("{} {} {} events", session.id, session.meta, otas.events(&session.id).len());
 //! }
@@ -52,3 +54,5 @@ pub use control::Control;
 pub use faults::Fault;
 pub use records::{EventRecord, RequestRecord, Service, SessionRecord};
 pub use server::Server;
+
+pub use crate::world::World;

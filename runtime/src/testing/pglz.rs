@@ -40,12 +40,9 @@ pub(super) fn compressed_size(bytes: &[u8]) -> Option<usize> {
 fn longest_match(bytes: &[u8], at: usize, seen: &HashMap<[u8; 4], usize>) -> usize {
     let from = bytes[at..].first_chunk::<4>().and_then(|key| seen.get(key)).copied();
     match from {
-        Some(from) if at - from <= WINDOW => bytes[at..]
-            .iter()
-            .zip(&bytes[from..])
-            .take(LONGEST)
-            .take_while(|(a, b)| a == b)
-            .count(),
+        Some(from) if at - from <= WINDOW => {
+            bytes[at..].iter().zip(&bytes[from..]).take(LONGEST).take_while(|(a, b)| a == b).count()
+        }
         _ => 0,
     }
 }

@@ -14,10 +14,7 @@ const LARGEST_INTEGER: i128 = 2_147_483_647;
 
 /// A `text` column: what is no string is stored as Python writes it; `None` is null.
 pub(super) fn text(value: &Json) -> Result<Option<String>, Refusal> {
-    if let Json::Text(Text {
-        lone_surrogate: true, ..
-    }) = value
-    {
+    if let Json::Text(Text { lone_surrogate: true, .. }) = value {
         return Err("'utf-8' codec can't encode characters: surrogates not allowed".to_owned());
     }
     if *value == Json::Null {
@@ -64,10 +61,7 @@ pub(super) fn indexable(text: &str) -> Result<(), Refusal> {
     if text.len() <= INDEXED || pglz::compressed_size(text.as_bytes()).is_some_and(|size| size <= INDEXED_COMPRESSED) {
         return Ok(());
     }
-    Err(format!(
-        "index row size {} exceeds btree version 4 maximum 2704 for index",
-        text.len() + 12
-    ))
+    Err(format!("index row size {} exceeds btree version 4 maximum 2704 for index", text.len() + 12))
 }
 
 /// A `jsonb` column: no NUL, no lone surrogate, no number that is none; keys by length, then by bytes.
@@ -90,9 +84,7 @@ fn stored(value: &Json) -> Result<Json, Fault> {
         Json::Text(text) => Json::Text(stored_text(text)?),
         Json::List(values) => Json::List(values.iter().map(stored).collect::<Result<_, _>>()?),
         Json::Object(entries) => {
-            let entries = entries
-                .iter()
-                .map(|(key, value)| Ok::<_, Fault>((stored_text(key)?, stored(value)?)));
+            let entries = entries.iter().map(|(key, value)| Ok::<_, Fault>((stored_text(key)?, stored(value)?)));
             let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
             entries.sort_by(|(a, _), (b, _)| (a.text.len(), &a.text).cmp(&(b.text.len(), &b.text)));
             Json::Object(entries)
@@ -103,10 +95,7 @@ fn stored(value: &Json) -> Result<Json, Fault> {
 
 fn stored_text(text: &Text) -> Result<Text, Fault> {
     if text.text.contains('\0') {
-        return Err((
-            "unsupported Unicode escape sequence",
-            "\\u0000 cannot be converted to text.",
-        ));
+        return Err(("unsupported Unicode escape sequence", "\\u0000 cannot be converted to text."));
     }
     if text.lone_surrogate {
         let detail = "Unicode low surrogate must follow a high surrogate.";
@@ -134,10 +123,7 @@ mod tests {
     #[test]
     fn jsonb_sorts_keys_and_writes_large_floats_out() {
         let stored = jsonb(&json(r#"{"bb": 1e20, "a": 1.0, "ab": null}"#)).map(|json| json.to_text());
-        assert_eq!(
-            stored.as_deref(),
-            Ok(r#"{"a": 1.0, "ab": null, "bb": 100000000000000000000}"#)
-        );
+        assert_eq!(stored.as_deref(), Ok(r#"{"a": 1.0, "ab": null, "bb": 100000000000000000000}"#));
     }
 
     #[test]
@@ -148,10 +134,7 @@ mod tests {
             r#"["secret-value", "\ud800"]"#,
             r#"["secret-value", NaN]"#,
         ] {
-            assert!(
-                jsonb(&json(text)).is_err_and(|words| words.contains("secret-value")),
-                "{text}"
-            );
+            assert!(jsonb(&json(text)).is_err_and(|words| words.contains("secret-value")), "{text}");
         }
     }
 

@@ -83,9 +83,7 @@ pub(super) fn float_repr(value: f64) -> String {
     }
     let text = format!("{value:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = exponent
-        .strip_prefix('-')
-        .map_or(('+', exponent), |exponent| ('-', exponent));
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
@@ -130,11 +128,7 @@ fn repr(value: &Json, out: &mut String) {
 }
 
 fn repr_text(text: &str, out: &mut String) {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(quote);
     for c in text.chars() {
         match c {
@@ -226,11 +220,7 @@ mod tests {
             "{0123456789abcdef0123456789abcdef}",
             "urn:uuid:0123456789abcdef0123456789abcdef",
         ] {
-            assert_eq!(
-                uuid(text).map(|id| id.simple().to_string()).as_deref(),
-                Some(plain),
-                "{text}"
-            );
+            assert_eq!(uuid(text).map(|id| id.simple().to_string()).as_deref(), Some(plain), "{text}");
         }
         for text in ["", "zzz", "0123", "0123456789abcdef0123456789abcdeg"] {
             assert_eq!(uuid(text), None, "{text}");

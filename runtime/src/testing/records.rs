@@ -66,11 +66,7 @@ impl EventRecord {
     pub(super) fn new(row: &Json) -> Self {
         let value = row.to_value();
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        let latency_ms = if let Some(Json::Float(latency)) = row.get("latency_ms") {
-            *latency
-        } else {
-            0.0
-        };
+        let latency_ms = if let Some(Json::Float(latency)) = row.get("latency_ms") { *latency } else { 0.0 };
         Self {
             event_id: text("event_id"),
             event_time: text("event_time"),
@@ -119,10 +115,7 @@ impl RequestRecord {
 
     /// The first header of this name, in any case; `None` where there is none.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// Whether a text occurs anywhere in the request: path, headers or body.
@@ -136,10 +129,7 @@ impl RequestRecord {
     /// # Ok(()) }
     /// ```
     pub fn contains(&self, text: &str) -> bool {
-        let headers = self
-            .headers
-            .iter()
-            .any(|(name, value)| name.contains(text) || value.contains(text));
+        let headers = self.headers.iter().any(|(name, value)| name.contains(text) || value.contains(text));
         let body = || !text.is_empty() && self.body.windows(text.len()).any(|window| window == text.as_bytes());
         self.path.contains(text) || headers || body()
     }

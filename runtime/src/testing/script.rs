@@ -34,10 +34,7 @@ impl Script {
             self.next.pop_front();
         }
         // each share draws for each request, so that one does not shift the numbers of another
-        let hits = self
-            .shares
-            .iter_mut()
-            .map(|(share, fault, random)| (random.f64() < *share, &*fault));
+        let hits = self.shares.iter_mut().map(|(share, fault, random)| (random.f64() < *share, &*fault));
         hits.fold(None, |found, (hit, fault)| found.or_else(|| hit.then(|| fault.clone())))
     }
 }
@@ -53,10 +50,7 @@ mod tests {
         script.add_next(0, Fault::NotHttp);
         script.add_next(1, Fault::Status(503));
         let drawn: Vec<_> = (0..4).map(|_| script.draw()).collect();
-        assert_eq!(
-            drawn,
-            [Some(Fault::Reset), Some(Fault::Reset), Some(Fault::Status(503)), None]
-        );
+        assert_eq!(drawn, [Some(Fault::Reset), Some(Fault::Reset), Some(Fault::Status(503)), None]);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::thread;
 
 use uuid::Uuid;
 
+use crate::config::{Config, ConfigBuilder};
+
 use super::brain::bearer_of_token;
 use super::builder::Builder;
 use super::clock::iso_time;
@@ -52,12 +54,7 @@ impl Server {
     }
 
     pub(super) fn new(started: Started, project_domain: String) -> Self {
-        let Started {
-            site,
-            uasam,
-            brain,
-            thread,
-        } = started;
+        let Started { site, uasam, brain, thread } = started;
         let now = site.uasam.clock.now();
         let user = User {
             id: Uuid::new_v4(),
@@ -68,17 +65,9 @@ impl Server {
             password: "local-password".to_owned(),
             created: now,
         };
-        let project = Project {
-            id: Uuid::new_v4(),
-            owner: user.id,
-        };
+        let project = Project { id: Uuid::new_v4(), owner: user.id };
         let (name, provider) = ("local-agent".to_owned(), "local".to_owned());
-        let agent = Agent {
-            id: Uuid::new_v4(),
-            project: project.id,
-            name,
-            provider,
-        };
+        let agent = Agent { id: Uuid::new_v4(), project: project.id, name, provider };
         let (project_id, agent_id, user_token) = (project.id, agent.id, setup::user_token(&site, &user));
         let mut world = site.world();
         world.users.insert(user.id, user);
@@ -100,6 +89,27 @@ impl Server {
             sdk_key,
             agent_key,
         }))
+    }
+
+    /// A configuration for an agent under test: this server, its agent, and the project's domain that it was
+    /// [given](Builder::project_domain).
+    ///
+    /// # Errors
+    ///
+    /// [`is_config`](crate::Error::is_config): the domain is none, or `OTAS_DISABLED` holds an unknown word.
+    pub fn config(&self) -> crate::Result<Config> {
+        self.config_builder().build()
+    }
+
+    /// [`config`](Self::config), to be changed first.
+    pub fn config_builder(&self) -> ConfigBuilder {
+        Config::builder()
+            .agent_key(self.agent_key())
+            .project_domain(self.project_domain())
+            .project_id(self.project_id())
+            .user_token(self.user_token())
+            .uasam_url(self.uasam_url())
+            .brain_url(self.brain_url())
     }
 
     /// UASAM's base URL, without a slash at the end.
@@ -175,13 +185,7 @@ impl Server {
     /// All of them, where Brain's own answer ends at 500.
     pub fn events(&self, session_id: &str) -> Vec<EventRecord> {
         let world = self.0.site.world();
-        world
-            .events
-            .get(session_id)
-            .into_iter()
-            .flatten()
-            .map(|event| EventRecord::new(&event.row))
-            .collect()
+        world.events.get(session_id).into_iter().flatten().map(|event| EventRecord::new(&event.row)).collect()
     }
 
     /// How many events Brain has stored, over all sessions.

@@ -15,21 +15,16 @@ use crate::wire::header;
 
 pub(super) fn create_user(site: &Site, request: &Incoming) -> Outcome {
     only("POST", request)?;
-    let refusal = |words: &str| {
-        Answer::json(
-            400,
-            json!({"status": 0, "status_description": words, "response_body": null}),
-        )
-    };
+    let refusal =
+        |words: &str| Answer::json(400, json!({"status": 0, "status_description": words, "response_body": null}));
     let body = match django::body(request) {
         _ if request.visible_body().is_empty() => return Err(refusal("invalid_json")),
         Err(Unreadable::Syntax) => return Err(refusal("invalid_json")),
         Err(Unreadable::Crash(_, message)) => return Err(refusal(&format!("server_error: {message}"))),
         Ok(body) => body,
     };
-    let missing = ["first_name", "last_name", "email", "password"]
-        .into_iter()
-        .filter(|field| body.get(field).is_none());
+    let missing =
+        ["first_name", "last_name", "email", "password"].into_iter().filter(|field| body.get(field).is_none());
     let missing: Vec<_> = missing.collect();
     if !missing.is_empty() {
         return Err(refusal(&format!("missing_fields: {}", missing.join(", "))));
@@ -59,21 +54,10 @@ pub(super) fn create_user(site: &Site, request: &Incoming) -> Outcome {
     }
     let [first_name, middle_name, last_name] = names;
     let created = site.uasam.clock.now();
-    let user = User {
-        id: Uuid::new_v4(),
-        first_name,
-        middle_name,
-        last_name,
-        email,
-        password,
-        created,
-    };
+    let user = User { id: Uuid::new_v4(), first_name, middle_name, last_name, email, password, created };
     world.users.insert(user.id, user.clone());
     let response = json!({"user": user_fields(&user), "jwt_token": user_token(site, &user)});
-    Ok(Answer::json(
-        200,
-        json!({"status": 1, "status_description": "user_created", "response_body": response}),
-    ))
+    Ok(Answer::json(200, json!({"status": 1, "status_description": "user_created", "response_body": response})))
 }
 
 pub(super) fn log_in(site: &Site, request: &Incoming) -> Outcome {
@@ -81,24 +65,15 @@ pub(super) fn log_in(site: &Site, request: &Incoming) -> Outcome {
     let refusal = || Answer::word(401, "login_failed");
     let body = django::body(request).map_err(|_| refusal())?;
     let text = |name: &str| {
-        body.get(name)
-            .and_then(Json::as_text)
-            .map(|text| text.text.clone())
-            .filter(|text| !text.is_empty())
+        body.get(name).and_then(Json::as_text).map(|text| text.text.clone()).filter(|text| !text.is_empty())
     };
     let (email, password) = (text("email"), text("Password").or_else(|| text("password")));
     let email = email.ok_or_else(refusal)?.trim().to_lowercase();
     let world = site.world();
-    let user = world
-        .users
-        .values()
-        .find(|user| user.email == email && Some(&user.password) == password.as_ref());
+    let user = world.users.values().find(|user| user.email == email && Some(&user.password) == password.as_ref());
     let user = user.ok_or_else(refusal)?;
     let response = json!({"user": user_fields(user), "jwt_token": user_token(site, user)});
-    Ok(Answer::json(
-        200,
-        json!({"status": 1, "status_description": "login_success", "response": response}),
-    ))
+    Ok(Answer::json(200, json!({"status": 1, "status_description": "login_success", "response": response})))
 }
 
 fn user_fields(user: &User) -> Value {
@@ -126,17 +101,12 @@ pub(super) fn user_token(site: &Site, user: &User) -> String {
 }
 
 pub(super) fn create_project(site: &Site, request: &Incoming) -> Outcome {
-    let token = request
-        .header(header::USER_TOKEN)
-        .ok_or_else(|| Answer::word(400, "missing_token"))?;
+    let token = request.header(header::USER_TOKEN).ok_or_else(|| Answer::word(400, "missing_token"))?;
     let user = user_of_token(site, &token).ok_or_else(|| Answer::word(401, "invalid_token"))?;
     only("POST", request)?;
     let body = django::body_or(400, "invalid_json", request)?;
     let failed = |status: u16, errors: Vec<String>| {
-        Answer::json(
-            status,
-            json!({"status": 0, "status_description": "project_creation_failed", "errors": errors}),
-        )
+        Answer::json(status, json!({"status": 0, "status_description": "project_creation_failed", "errors": errors}))
     };
     let (name, description) = project_texts(&body).map_err(|errors| failed(400, errors))?;
     let domain = body.get("project_domain").cloned().unwrap_or_else(|| "".into());
@@ -148,10 +118,7 @@ pub(super) fn create_project(site: &Site, request: &Incoming) -> Outcome {
     for column in columns {
         column.map_err(|words| failed(500, vec![words]))?;
     }
-    let project = Project {
-        id: Uuid::new_v4(),
-        owner: user.id,
-    };
+    let project = Project { id: Uuid::new_v4(), owner: user.id };
     let fields =
         json!({"id": project.id.to_string(), "name": name, "description": description, "domain": domain.to_value()});
     site.world().projects.insert(project.id, project);
@@ -163,9 +130,7 @@ pub(super) fn create_project(site: &Site, request: &Incoming) -> Outcome {
 
 /// Name and description, or the sentences about what is wrong with them.
 fn project_texts(body: &Json) -> Result<(String, String), Vec<String>> {
-    let Json::Object(_) = body else {
-        return Err(vec!["invalid_json".to_owned()]);
-    };
+    let Json::Object(_) = body else { return Err(vec!["invalid_json".to_owned()]) };
     let mut errors = Vec::new();
     let name = match body.get("project_name") {
         None | Some(Json::Null) => Err("project_name is required"),
@@ -202,10 +167,7 @@ pub(super) fn create_sdk_key(site: &Site, request: &Incoming) -> Outcome {
         _ => Err("invalid_json"),
     };
     let days = days.map_err(|words| {
-        Answer::json(
-            400,
-            json!({"status": 0, "status_description": "sdk_key_creation_failed", "errors": [words]}),
-        )
+        Answer::json(400, json!({"status": 0, "status_description": "sdk_key_creation_failed", "errors": [words]}))
     })?;
     let now = site.uasam.clock.now();
     let life = std::time::Duration::from_secs(86_400) * u32::try_from(days).unwrap_or(1);
@@ -249,12 +211,7 @@ pub(super) fn create_agent(site: &Site, request: &Incoming) -> Outcome {
     }
     let description = text("agent_description", "")?.trim().to_owned();
     let (name, provider) = (name.trim().to_owned(), provider.trim().to_owned());
-    let agent = Agent {
-        id: Uuid::new_v4(),
-        project: project.id,
-        name,
-        provider,
-    };
+    let agent = Agent { id: Uuid::new_v4(), project: project.id, name, provider };
     let now = site.uasam.clock.now();
     let mut world = site.world();
     world.agents.insert(agent.id, agent.clone());
@@ -278,26 +235,18 @@ pub(super) fn create_agent(site: &Site, request: &Incoming) -> Outcome {
         "active": true,
     });
     let response = json!({"agent": agent_fields, "agent_key": key_fields});
-    Ok(Answer::json(
-        201,
-        json!({"status": 1, "status_description": "agent_created", "response": response}),
-    ))
+    Ok(Answer::json(201, json!({"status": 1, "status_description": "agent_created", "response": response})))
 }
 
 pub(super) fn create_key(site: &Site, request: &Incoming) -> Outcome {
     let (_, project) = user_and_project(site, request)?;
     only("POST", request)?;
     let body = django::object(request, django::body_or(400, "invalid_json", request)?)?;
-    let id = body
-        .get("agent_id")
-        .filter(|id| id.truthy())
-        .ok_or_else(|| Answer::word(400, "agent_id_required"))?;
+    let id = body.get("agent_id").filter(|id| id.truthy()).ok_or_else(|| Answer::word(400, "agent_id_required"))?;
     let id = id.as_text().and_then(|id| python::uuid(&id.text));
     let mut world = site.world();
-    let agent = id
-        .and_then(|id| world.agents.get(&id))
-        .filter(|agent| agent.project == project.id)
-        .map(|agent| agent.id);
+    let agent =
+        id.and_then(|id| world.agents.get(&id)).filter(|agent| agent.project == project.id).map(|agent| agent.id);
     let agent = agent.ok_or_else(|| Answer::word(404, "agent_not_found_or_invalid_id"))?;
     let now = site.uasam.clock.now();
     let (full_key, key) = world.issue_key(agent, now, false);
@@ -310,8 +259,5 @@ pub(super) fn create_key(site: &Site, request: &Incoming) -> Outcome {
         "active": true,
     });
     let response = json!({"agent_id": agent.to_string(), "agent_key": key_fields});
-    Ok(Answer::json(
-        201,
-        json!({"status": 1, "status_description": "agent_key_created", "response": response}),
-    ))
+    Ok(Answer::json(201, json!({"status": 1, "status_description": "agent_key_created", "response": response})))
 }

@@ -28,12 +28,7 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(addr: SocketAddr) -> Self {
-        Self {
-            addr,
-            clock: Clock::default(),
-            script: Mutex::default(),
-            down: AtomicBool::new(false),
-        }
+        Self { addr, clock: Clock::default(), script: Mutex::default(), down: AtomicBool::new(false) }
     }
 }
 
@@ -48,13 +43,7 @@ pub(super) struct Site {
 impl Site {
     pub(super) fn new(settings: Settings, uasam: SocketAddr, brain: SocketAddr) -> Self {
         let (world, requests) = Default::default();
-        Self {
-            settings,
-            uasam: Desk::new(uasam),
-            brain: Desk::new(brain),
-            world,
-            requests,
-        }
+        Self { settings, uasam: Desk::new(uasam), brain: Desk::new(brain), world, requests }
     }
 
     pub(super) fn desk(&self, service: Service) -> &Desk {

@@ -98,13 +98,7 @@ impl World {
             prefix = random_text(8);
         }
         let full_key = format!("agent_{prefix}_{}", random_text(32));
-        let key = Key {
-            id: Uuid::new_v4(),
-            agent,
-            prefix,
-            expires: now + KEY_LIFE,
-            active: true,
-        };
+        let key = Key { id: Uuid::new_v4(), agent, prefix, expires: now + KEY_LIFE, active: true };
         self.keys.insert(full_key.clone(), key.clone());
         (full_key, key)
     }
