@@ -2,4 +2,8 @@
 
 mod attribute;
 mod protocol;
+mod testing_answers;
 mod testing_client;
+mod testing_faults;
+mod testing_server;
+mod testing_setup;
