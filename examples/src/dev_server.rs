@@ -50,17 +50,22 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options
     Ok(Some(options))
 }
 
+/// A line that a shell takes as it is meant.
+fn export(name: &str, value: &str) {
+    println!("export {name}='{}'", value.replace('\'', r"'\''"));
+}
+
 fn introduce(otas: &Server) {
     println!("A local OTAS is running, with a project and an agent of its own. Nothing is kept after it ends.");
     println!();
     println!("To use it, run these lines in the terminal of your agent:");
     println!();
-    println!("export OTAS_UASAM_URL='{}'", otas.uasam_url());
-    println!("export OTAS_BRAIN_URL='{}'", otas.brain_url());
-    println!("export OTAS_AGENT_KEY='{}'", otas.agent_key());
-    println!("export OTAS_PROJECT_ID='{}'", otas.project_id());
-    println!("export OTAS_PROJECT_DOMAIN='{}'", otas.project_domain());
-    println!("export OTAS_USER_TOKEN='{}'", otas.user_token());
+    export("OTAS_UASAM_URL", &otas.uasam_url());
+    export("OTAS_BRAIN_URL", &otas.brain_url());
+    export("OTAS_AGENT_KEY", &otas.agent_key());
+    export("OTAS_PROJECT_ID", &otas.project_id());
+    export("OTAS_PROJECT_DOMAIN", otas.project_domain());
+    export("OTAS_USER_TOKEN", otas.user_token());
     println!();
     println!(
         "The agent key opens sessions and logs calls; the user token reads them back. Requests to the project domain"

@@ -2,7 +2,14 @@
 
 mod support;
 
+mod attribute;
 mod domain;
+mod protocol;
 mod redirects;
 mod runtimes;
 mod sessions;
+mod testing_answers;
+mod testing_client;
+mod testing_faults;
+mod testing_server;
+mod testing_setup;
