@@ -161,7 +161,11 @@ impl Client {
         let started = if self.is_disabled() {
             Err(Error::new(Kind::Disabled))
         } else {
-            self.0.pause.turn(self.world().now()).map(drop).and_then(|()| self.wires())
+            self.0
+                .pause
+                .turn(self.world().now())
+                .map(drop)
+                .and_then(|()| self.wires())
         };
         Opening(match started {
             Ok(wires) => Started::Running(wires.link.spawn(self.clone().open_within_limits(wires.clone(), meta))),
@@ -172,12 +176,22 @@ impl Client {
     /// Waits for a turn, opens, and tells the pause how it went; in all no longer than the open timeout.
     async fn open_within_limits(self, wires: Arc<Wires>, meta: Map<String, Value>) -> Result<Session> {
         let limit = self.0.settings.open_timeout;
-        let late = |_| Error::new(Kind::Timeout { server: UASAM, after: limit });
+        let late = |_| {
+            Error::new(Kind::Timeout {
+                server: UASAM,
+                after: limit,
+            })
+        };
         let deadline = tokio::time::Instant::now() + limit;
-        let waited = tokio::time::timeout_at(deadline, self.0.turns.acquire()).await.map_err(late)?;
+        let waited = tokio::time::timeout_at(deadline, self.0.turns.acquire())
+            .await
+            .map_err(late)?;
         let _place = waited.map_err(|_| Error::new(Kind::Thread("the library's thread has ended")))?;
         let turn = self.0.pause.turn(self.world().now())?;
-        let opened = tokio::time::timeout_at(deadline, self.grant(&wires, &meta)).await.map_err(late).and_then(|granted| granted);
+        let opened = tokio::time::timeout_at(deadline, self.grant(&wires, &meta))
+            .await
+            .map_err(late)
+            .and_then(|granted| granted);
         match &opened {
             Err(error) if error.is_failure_of_server() => turn.failed(self.world().now()),
             _ => turn.answered(),
@@ -193,9 +207,8 @@ impl Client {
         let Some(key) = self.0.settings.key.clone() else {
             return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
         };
-        let body = serde_json::to_vec(&wire::CreateSession { meta }).map_err(|cause| {
-            Error::with_source(Kind::Meta("the meta cannot be written as JSON".into()), cause)
-        })?;
+        let body = serde_json::to_vec(&wire::CreateSession { meta })
+            .map_err(|cause| Error::with_source(Kind::Meta("the meta cannot be written as JSON".into()), cause))?;
         let first = self.create(wires, &key, body.clone()).await;
         let refused = matches!(&first, Err(error) if error.status() == Some(401));
         if refused && key.can_change() && reread(key.clone()).await {
@@ -223,9 +236,18 @@ impl Client {
         }
         let settings = &self.0.settings;
         let uasam = plain_http(&settings.uasam, settings.connect_timeout, settings.open_timeout)?;
-        let fresh = Arc::new(Wires { process, link: Link::start()?, uasam });
+        let fresh = Arc::new(Wires {
+            process,
+            link: Link::start()?,
+            uasam,
+        });
         *wires = Some(fresh.clone());
         Ok(fresh)
+    }
+
+    /// Runs a future on the library's thread; `false` where that cannot be started, which opening sessions says.
+    pub(crate) fn in_background(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
+        self.wires().map(|wires| wires.link.spawn(future)).is_ok()
     }
 
     /// A body runs without a session: counted, and said with its reason.
@@ -254,11 +276,15 @@ impl Client {
             return;
         }
         if settings.domain.is_empty() {
-            notice::warn("no project domain is set, so that no request gets the session's token; set OTAS_PROJECT_DOMAIN to your base URL");
+            notice::warn(
+                "no project domain is set, so that no request gets the session's token; set OTAS_PROJECT_DOMAIN to your base URL",
+            );
         }
         for (name, url) in [("UASAM", &settings.uasam), ("Brain", &settings.brain)] {
             if url.scheme() == "http" && !is_loopback(url) {
-                notice::warn(&format!("the agent key travels to {name} in clear text over http; use https outside this machine"));
+                notice::warn(&format!(
+                    "the agent key travels to {name} in clear text over http; use https outside this machine"
+                ));
             }
         }
     }
@@ -271,7 +297,13 @@ async fn reread(key: KeySource) -> bool {
 /// What UASAM's answer to the opening of a session means.
 fn read_grant(answer: &Answer) -> Result<Grant> {
     let status = answer.status;
-    let other = |what| Error::new(Kind::Answer { server: UASAM, status, what });
+    let other = |what| {
+        Error::new(Kind::Answer {
+            server: UASAM,
+            status,
+            what,
+        })
+    };
     if !answer.is_json {
         return Err(other("a page that is not JSON"));
     }
@@ -283,7 +315,12 @@ fn read_grant(answer: &Answer) -> Result<Grant> {
             500.. => "look into the log of UASAM",
             _ => "check that the URL names a UASAM of this protocol",
         };
-        return Err(Error::new(Kind::Refused { server: UASAM, status, word: wire::status_word(&answer.body), remedy }));
+        return Err(Error::new(Kind::Refused {
+            server: UASAM,
+            status,
+            word: wire::status_word(&answer.body),
+            remedy,
+        }));
     }
     let created: wire::SessionCreated =
         serde_json::from_slice(&answer.body).map_err(|_| other("JSON that holds no session"))?;
@@ -292,7 +329,9 @@ fn read_grant(answer: &Answer) -> Result<Grant> {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("config", &Config(self.0.settings.clone())).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("config", &Config(self.0.settings.clone()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -308,9 +347,15 @@ impl Future for Opening {
     type Output = Result<Session>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = || Error::new(Kind::Thread("the library's thread has ended while the session was being opened"));
+        let ended = || {
+            Error::new(Kind::Thread(
+                "the library's thread has ended while the session was being opened",
+            ))
+        };
         match &mut self.0 {
-            Started::Running(task) => Pin::new(task).poll(cx).map(|joined| joined.unwrap_or_else(|_| Err(ended()))),
+            Started::Running(task) => Pin::new(task)
+                .poll(cx)
+                .map(|joined| joined.unwrap_or_else(|_| Err(ended()))),
             Started::Refused(error) => Poll::Ready(Err(error.take().unwrap_or_else(ended))),
         }
     }

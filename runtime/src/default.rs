@@ -57,8 +57,14 @@ fn of_process() -> Result<Client> {
         Ok(_) => None,
         Err(error) => {
             notice::warn(&format!("no session is opened: {}", error.with_causes()));
-            let pause = last.as_ref().map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
-            Some(Failure { error: error.clone(), pause, until: now + pause })
+            let pause = last
+                .as_ref()
+                .map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
+            Some(Failure {
+                error: error.clone(),
+                pause,
+                until: now + pause,
+            })
         }
     };
     built

@@ -72,7 +72,12 @@ impl FromStr for Domain {
     /// A part that is no base URL: a bare host (the message proposes the URL), another scheme than `http` or `https`, user-info, a query,
     /// a fragment, a `*` elsewhere than in front of a domain's name.
     fn from_str(text: &str) -> Result<Self> {
-        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Base::parse).collect::<Result<_>>().map(Self)
+        text.split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(Base::parse)
+            .collect::<Result<_>>()
+            .map(Self)
     }
 }
 
@@ -101,7 +106,8 @@ impl Base {
             None => (false, text.to_owned()),
         };
         let url = Url::parse(&plain).map_err(|cause| {
-            let kind = crate::error::Kind::Config("the domain holds a text that is not a URL; write `https://host`".into());
+            let kind =
+                crate::error::Kind::Config("the domain holds a text that is not a URL; write `https://host`".into());
             Error::with_source(kind, cause)
         })?;
         Self::check(&url)?;
@@ -113,7 +119,10 @@ impl Base {
             scheme: url.scheme().to_owned(),
             host: HostRule::new(wild, host.to_owned())?,
             port,
-            segments: segments(&url).filter(|segment| !segment.is_empty()).map(str::to_owned).collect(),
+            segments: segments(&url)
+                .filter(|segment| !segment.is_empty())
+                .map(str::to_owned)
+                .collect(),
         })
     }
 
@@ -150,14 +159,16 @@ impl Base {
 impl HostRule {
     fn new(wild: bool, host: Host<String>) -> Result<Self> {
         match host {
-            Host::Domain(name) if name.contains('*') => {
-                Err(Error::config("a URL of the domain has a `*` inside; write `https://*.example.com` for all subdomains"))
-            }
+            Host::Domain(name) if name.contains('*') => Err(Error::config(
+                "a URL of the domain has a `*` inside; write `https://*.example.com` for all subdomains",
+            )),
             Host::Domain(name) if wild && !name.contains('.') && name != "localhost" => Err(Error::config(format!(
                 "`*.{name}` would send the token to everybody under `{name}`; name your own domain, as in `https://*.example.{name}`"
             ))),
             Host::Domain(name) if wild => Ok(Self::EndsWith(format!(".{name}"))),
-            _ if wild => Err(Error::config("a URL of the domain has a `*` before an address; subdomains need a name")),
+            _ if wild => Err(Error::config(
+                "a URL of the domain has a `*` before an address; subdomains need a name",
+            )),
             host => Ok(Self::Is(host)),
         }
     }
@@ -167,7 +178,9 @@ impl HostRule {
             (Self::Is(Host::Domain(rule)), Some(Host::Domain(host))) => rule == host,
             (Self::Is(Host::Ipv4(rule)), Some(Host::Ipv4(host))) => *rule == host,
             (Self::Is(Host::Ipv6(rule)), Some(Host::Ipv6(host))) => *rule == host,
-            (Self::EndsWith(rule), Some(Host::Domain(host))) => host.len() > rule.len() && host.ends_with(rule.as_str()),
+            (Self::EndsWith(rule), Some(Host::Domain(host))) => {
+                host.len() > rule.len() && host.ends_with(rule.as_str())
+            }
             _ => false,
         }
     }
@@ -244,15 +257,27 @@ mod tests {
 
     #[test]
     fn several_domains_are_separated_by_commas_and_none_holds_nothing() {
-        assert!(holds("https://a.example , http://b.example:8080,", "http://b.example:8080/"));
+        assert!(holds(
+            "https://a.example , http://b.example:8080,",
+            "http://b.example:8080/"
+        ));
         assert!("".parse::<Domain>().unwrap().is_empty());
         assert!(!holds(" , ", "https://a.example/"));
-        assert_eq!("https://a.example, https://*.b.example/x".parse::<Domain>().unwrap().to_string(), "https://a.example,https://*.b.example/x");
+        assert_eq!(
+            "https://a.example, https://*.b.example/x"
+                .parse::<Domain>()
+                .unwrap()
+                .to_string(),
+            "https://a.example,https://*.b.example/x"
+        );
     }
 
     #[test]
     fn a_bare_host_is_an_error_that_proposes_the_url() {
-        assert_eq!(refusal("api.example.com"), "`api.example.com` is not a base URL; write `https://api.example.com` (or `http://api.example.com`)");
+        assert_eq!(
+            refusal("api.example.com"),
+            "`api.example.com` is not a base URL; write `https://api.example.com` (or `http://api.example.com`)"
+        );
         assert!(refusal("localhost:9000").contains("`https://localhost:9000`"));
         assert!(refusal("//a.example").contains("`https://a.example`"));
         assert!(refusal("*").contains("not a base URL"));

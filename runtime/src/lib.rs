@@ -3,7 +3,9 @@
 mod default;
 mod client;
 mod session;
+mod renewal;
 mod token;
+mod propagate;
 pub mod http;
 mod opening;
 mod link;
@@ -28,6 +30,7 @@ pub use domain::Domain;
 pub use error::{Error, Result};
 pub use event::Event;
 pub use otas_macros::otas_session;
+pub use propagate::{SessionExt, WithSession, spawn, spawn_blocking};
 pub use reqwest;
 pub use session::Session;
 pub use token::{SessionId, Token};

@@ -8,7 +8,10 @@ static TOLD: AtomicBool = AtomicBool::new(false);
 pub(crate) fn warn(text: &str) {
     tracing::warn!(target: "otas", "{text}");
     if !tracing::dispatcher::has_been_set() && !TOLD.swap(true, Ordering::Relaxed) {
-        #[expect(clippy::print_stderr, reason = "the only line that this library ever prints: otherwise nobody would know")]
+        #[expect(
+            clippy::print_stderr,
+            reason = "the only line that this library ever prints: otherwise nobody would know"
+        )]
         {
             eprintln!("otas: {text} (said once; set up a `tracing` subscriber to see every warning)");
         }

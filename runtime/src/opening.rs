@@ -31,12 +31,23 @@ impl Pause {
     /// Leave to try, or why not.
     pub(crate) fn turn(&self, now: Instant) -> Result<Turn<'_>, Error> {
         let mut state = self.lock();
-        let Some(until) = state.until else { return Ok(Turn { pause: self, probe: false }) };
+        let Some(until) = state.until else {
+            return Ok(Turn {
+                pause: self,
+                probe: false,
+            });
+        };
         if now >= until && !state.probing {
             state.probing = true;
-            return Ok(Turn { pause: self, probe: true });
+            return Ok(Turn {
+                pause: self,
+                probe: true,
+            });
         }
-        Err(Error::new(Kind::Paused { failures: state.failures, retry_in: until.saturating_duration_since(now) }))
+        Err(Error::new(Kind::Paused {
+            failures: state.failures,
+            retry_in: until.saturating_duration_since(now),
+        }))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

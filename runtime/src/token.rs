@@ -140,12 +140,31 @@ mod tests {
 
     #[test]
     fn what_is_no_token_is_told_apart_without_a_panic() {
-        for text in ["", "..", "a.b", "a.b.c", "a.b.c.d", &jwt("{}"), &jwt("[]"), &jwt("\u{0}"), &jwt(&GOOD.replace("2000", "1e400"))] {
+        for text in [
+            "",
+            "..",
+            "a.b",
+            "a.b.c",
+            "a.b.c.d",
+            &jwt("{}"),
+            &jwt("[]"),
+            &jwt("\u{0}"),
+            &jwt(&GOOD.replace("2000", "1e400")),
+        ] {
             assert!(Grant::read(text).is_none(), "{text}");
         }
-        assert!(Grant::read(&jwt(&GOOD.replace("2000", "999"))).is_none(), "expired when it was made");
-        assert!(Grant::read(&jwt(&GOOD.replace("2000", "1e300"))).is_none(), "beyond all time");
-        assert!(Grant::read(&format!("{}\u{7f}", jwt(GOOD))).is_none(), "not for a header");
+        assert!(
+            Grant::read(&jwt(&GOOD.replace("2000", "999"))).is_none(),
+            "expired when it was made"
+        );
+        assert!(
+            Grant::read(&jwt(&GOOD.replace("2000", "1e300"))).is_none(),
+            "beyond all time"
+        );
+        assert!(
+            Grant::read(&format!("{}\u{7f}", jwt(GOOD))).is_none(),
+            "not for a header"
+        );
     }
 
     #[test]

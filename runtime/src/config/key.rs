@@ -27,7 +27,10 @@ struct Inner {
 #[derive(Clone)]
 pub(crate) enum Origin {
     /// A text, and the name of the setting that held it.
-    Fixed { text: String, setting: String },
+    Fixed {
+        text: String,
+        setting: String,
+    },
     File(PathBuf),
     Provider(Arc<Provide>),
 }
@@ -86,8 +89,12 @@ impl KeySource {
 
 fn read_file(path: &Path) -> Result<HeaderValue> {
     let setting = format!("the key file `{}`", path.display());
-    let text = std::fs::read_to_string(path)
-        .map_err(|cause| Error::with_source(Kind::Config(format!("{setting} cannot be read; check the path and its rights")), cause))?;
+    let text = std::fs::read_to_string(path).map_err(|cause| {
+        Error::with_source(
+            Kind::Config(format!("{setting} cannot be read; check the path and its rights")),
+            cause,
+        )
+    })?;
     check(&text, &setting)
 }
 
@@ -95,7 +102,9 @@ fn read_file(path: &Path) -> Result<HeaderValue> {
 fn check(text: &str, setting: &str) -> Result<HeaderValue> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Error::config(format!("{setting} holds no agent key; put in the key that OTAS showed when the agent was created")));
+        return Err(Error::config(format!(
+            "{setting} holds no agent key; put in the key that OTAS showed when the agent was created"
+        )));
     }
     if !text.starts_with(PREFIX) {
         return Err(Error::config(format!(
@@ -113,8 +122,11 @@ fn check(text: &str, setting: &str) -> Result<HeaderValue> {
              every such key for ever; have the agent's key issued again"
         )));
     }
-    let mut value = HeaderValue::from_str(text)
-        .map_err(|_| Error::config(format!("{setting} holds an agent key that no HTTP header can carry; copy it again")))?;
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        Error::config(format!(
+            "{setting} holds an agent key that no HTTP header can carry; copy it again"
+        ))
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -153,16 +165,27 @@ mod tests {
     fn a_key_that_can_never_work_is_told_before_any_request() {
         for name in ["abcde_ghijk", "_bcdefghijk", "abcdefghij_"] {
             let message = verdict(&key(name)).unwrap_err();
-            assert!(message.contains("never work") && message.contains("issued again"), "{message}");
+            assert!(
+                message.contains("never work") && message.contains("issued again"),
+                "{message}"
+            );
             assert!(!message.contains(name), "{message}");
         }
     }
 
     #[test]
     fn what_is_no_key_is_refused_without_being_shown() {
-        for (text, word) in [("", "holds no agent key"), ("otas_abc_def", "does not begin"), ("agent_a b", "characters"), ("agent_ä", "characters")] {
+        for (text, word) in [
+            ("", "holds no agent key"),
+            ("otas_abc_def", "does not begin"),
+            ("agent_a b", "characters"),
+            ("agent_ä", "characters"),
+        ] {
             let message = verdict(text).unwrap_err();
-            assert!(message.contains(word) && message.starts_with("OTAS_AGENT_KEY"), "{message}");
+            assert!(
+                message.contains(word) && message.starts_with("OTAS_AGENT_KEY"),
+                "{message}"
+            );
             assert!(text.is_empty() || !message.contains(text), "{message}");
         }
     }

@@ -97,7 +97,10 @@ impl Config {
     ///
     /// As [`from_env`](Self::from_env).
     pub fn from_vars<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self> {
-        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let pairs = pairs
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
         ConfigBuilder::new(Variables::of_pairs(pairs)).variables()?.build()
     }
 
@@ -110,7 +113,10 @@ impl Config {
     /// variable is wrong.
     pub fn from_manifest(path: impl AsRef<Path>) -> Result<Self> {
         let manifest = Manifest::read(path.as_ref())?;
-        ConfigBuilder::new(Variables::of_process()).variables()?.manifest(manifest).build()
+        ConfigBuilder::new(Variables::of_process())
+            .variables()?
+            .manifest(manifest)
+            .build()
     }
 
     /// The project's domain.

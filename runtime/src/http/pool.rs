@@ -34,7 +34,8 @@ impl Pool {
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let pool = Self::default();
         if !settings.disabled {
-            pool.lock().push((here(), Sender::new(crate::link::build(prepared((settings.http)()))?)));
+            pool.lock()
+                .push((here(), Sender::new(crate::link::build(prepared((settings.http)()))?)));
         }
         Ok(pool)
     }

@@ -35,7 +35,10 @@ impl RequestBuilder {
     }
 
     fn map(self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
-        Self { client: self.client, inner: self.inner.map(change) }
+        Self {
+            client: self.client,
+            inner: self.inner.map(change),
+        }
     }
 
     /// Adds a header.
@@ -117,7 +120,10 @@ impl RequestBuilder {
     /// A copy; `None` where the body is a stream, or where the request is wrong already.
     pub fn try_clone(&self) -> Option<Self> {
         let inner = self.inner.as_ref().ok()?.try_clone()?;
-        Some(Self { client: self.client.clone(), inner: Ok(inner) })
+        Some(Self {
+            client: self.client.clone(),
+            inner: Ok(inner),
+        })
     }
 
     /// Sends the request; see [`Client::execute`].
@@ -144,6 +150,9 @@ impl IntoFuture for RequestBuilder {
 impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // reqwest's own `Debug` prints the URL and header values, which may hold secrets.
-        f.debug_struct("RequestBuilder").field("client", &self.client).field("ok", &self.inner.is_ok()).finish_non_exhaustive()
+        f.debug_struct("RequestBuilder")
+            .field("client", &self.client)
+            .field("ok", &self.inner.is_ok())
+            .finish_non_exhaustive()
     }
 }
