@@ -122,7 +122,10 @@ impl Stage {
                     Self::masked(client.clone())
                 }
                 // Why there is no client was said when it was looked for.
-                Self::Failed { client: None, .. } => Self::Inside { scope: Scope::Empty, span: Span::none() },
+                Self::Failed { client: None, .. } => Self::Inside {
+                    scope: Scope::Empty,
+                    span: Span::none(),
+                },
             };
         }
     }

@@ -1,3 +1,5 @@
 //! What the library promises, shown from outside.
 
 mod attribute;
+mod attribute_lifecycle;
+mod attribute_support;
