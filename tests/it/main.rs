@@ -3,6 +3,8 @@
 mod support;
 
 mod attribute;
+mod attribute_lifecycle;
+mod attribute_support;
 mod domain;
 mod protocol;
 mod redirects;
