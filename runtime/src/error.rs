@@ -15,13 +15,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Ask the predicates instead of matching a kind:
 ///
 /// ```
-/// # fn main() {
-/// # unsafe_free();
-/// # fn unsafe_free() {
-/// let error = otas::Config::builder().build().unwrap_err();
+/// let error = otas::Config::from_vars([("OTAS_AGENT_KEY", "not a key")]).unwrap_err();
 /// assert!(error.is_config());
-/// assert!(error.to_string().contains("agent key"));
-/// # }}
+/// assert!(error.to_string().starts_with("OTAS_AGENT_KEY"));
 /// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
@@ -119,6 +115,23 @@ impl Error {
     /// The session was opened by another process: this one is its fork, and must open its own.
     pub fn is_forked(&self) -> bool {
         matches!(self.kind(), Kind::Forked)
+    }
+
+    /// The server could not do its work, as against refusing: several of these in a row make opening pause.
+    pub(crate) fn is_failure_of_server(&self) -> bool {
+        self.is_timeout() || self.is_unreachable() || self.status().is_some_and(|status| status >= 500)
+    }
+
+    /// The text with those of its causes, for the one line of a warning.
+    pub(crate) fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
     }
 
     /// The HTTP status of the answer, where there was one.

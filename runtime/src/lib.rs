@@ -1,14 +1,39 @@
 //! OTAS sessions for Rust agents.
 
+mod default;
+mod client;
+mod session;
+mod renewal;
+mod token;
+mod propagate;
+pub mod http;
+mod opening;
+mod link;
+mod domain;
+mod run;
+mod meta;
+mod event;
+mod redact;
+mod delivery;
+mod wire;
+mod config;
+mod world;
+mod notice;
+mod error;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-mod delivery;
-mod error;
-mod event;
-mod redact;
-mod wire;
-
+pub use client::Client;
+pub use config::{Config, ConfigBuilder};
 pub use delivery::{Dropped, Left, Stats};
+pub use domain::Domain;
 pub use error::{Error, Result};
 pub use event::{Event, Message};
+pub use otas_macros::otas_session;
+pub use propagate::{SessionExt, WithSession, spawn, spawn_blocking};
+pub use reqwest;
+pub use session::Session;
+pub use token::{SessionId, Token};

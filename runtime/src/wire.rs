@@ -30,6 +30,36 @@ pub(crate) mod path {
     pub(crate) const LIST_EVENTS: &str = "/api/v1/agent/session/events/";
 }
 
+/// The body of a request that opens a session.
+#[derive(serde::Serialize)]
+pub(crate) struct CreateSession<'a> {
+    pub(crate) meta: &'a serde_json::Map<String, serde_json::Value>,
+}
+
+/// The answer to [`CreateSession`].
+#[derive(serde::Deserialize)]
+pub(crate) struct SessionCreated {
+    pub(crate) response: SessionGrant,
+}
+
+/// The part of [`SessionCreated`] that matters.
+#[derive(serde::Deserialize)]
+pub(crate) struct SessionGrant {
+    pub(crate) jwt_token: String,
+}
+
+/// The status word of an answer, if it is one: a refusal may echo what was sent after a colon, so that nothing else is ever shown.
+pub(crate) fn status_word(body: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        status_description: String,
+    }
+    let refusal: Refusal = serde_json::from_slice(body).ok()?;
+    let word = refusal.status_description.split(':').next().unwrap_or_default().trim();
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (!word.is_empty() && word.len() <= 64 && word.bytes().all(plain)).then(|| word.to_owned())
+}
+
 /// What Brain is told of one call.
 pub(crate) mod log {
     use std::borrow::Cow;

@@ -1,1 +1,3 @@
-//! Integration tests.
+//! What the library promises, shown from outside.
+
+mod attribute;

@@ -442,7 +442,8 @@ impl World {
         for (id, times) in &arrivals {
             assert!(*times == 1 || self.ambiguous.iter().any(|other| other == id), "{id} was repeated without need");
         }
-        let delivered_at_least = arrivals.keys().filter(|id| !self.ambiguous.iter().any(|other| other == *id)).count() as u64;
+        let delivered_at_least =
+            arrivals.keys().filter(|id| !self.ambiguous.iter().any(|other| other == *id)).count() as u64;
         assert!(stats.delivered >= delivered_at_least);
     }
 }

@@ -45,8 +45,12 @@ fn dropped(reason: Reason) -> (&'static str, &'static str) {
         Reason::Refused => ("Brain refused it", "check that Brain's URL names an OTAS server of the same version"),
         Reason::ServerError => ("Brain failed on it twice", "look into Brain's log"),
         Reason::Unanswered => ("Brain did not answer twice; it may be stored", "check that Brain keeps up"),
-        Reason::TokenRefused => ("Brain refused the session's token", "check that Brain and UASAM belong together, and their clocks"),
-        Reason::KeyRefused => ("Brain refused the agent key", "check that the key belongs to this Brain and was not replaced"),
+        Reason::TokenRefused => {
+            ("Brain refused the session's token", "check that Brain and UASAM belong together, and their clocks")
+        }
+        Reason::KeyRefused => {
+            ("Brain refused the agent key", "check that the key belongs to this Brain and was not replaced")
+        }
         Reason::Shutdown => ("the client was shut down", "shut down after the last call, with a longer deadline"),
     }
 }
@@ -54,7 +58,9 @@ fn dropped(reason: Reason) -> (&'static str, &'static str) {
 fn retried(why: Reason) -> &'static str {
     match why {
         Reason::KeyRefused => "Brain refused the agent key, which it also does while UASAM cannot be reached",
-        Reason::TokenRefused => "Brain refused the session's token, which it also does to a very new one while its clock runs behind",
+        Reason::TokenRefused => {
+            "Brain refused the session's token, which it also does to a very new one while its clock runs behind"
+        }
         Reason::Unanswered => "Brain did not answer, or the connection broke",
         Reason::ServerError => "Brain failed on it",
         _ => "Brain cannot be reached, or is too busy",

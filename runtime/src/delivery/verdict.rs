@@ -41,7 +41,11 @@ pub(crate) enum Verdict {
     Delivered,
     Drop(Reason),
     /// It is tried again; `why` becomes the reason if it grows too old. `outage` pauses the whole destination.
-    Again { wait: Wait, outage: bool, why: Reason },
+    Again {
+        wait: Wait,
+        outage: bool,
+        why: Reason,
+    },
 }
 
 const TRIES: u32 = 2;
@@ -120,12 +124,18 @@ mod tests {
     fn the_servers_own_pause_is_obeyed() {
         let retry_after = Some(Duration::from_secs(9));
         let verdict = verdicts(Outcome::Answered { status: 429, retry_after }, false, 1);
-        assert_eq!(verdict, [Verdict::Again { wait: Wait::Firm(Duration::from_secs(9)), outage: true, why: Reason::Expired }]);
+        assert_eq!(
+            verdict,
+            [Verdict::Again { wait: Wait::Firm(Duration::from_secs(9)), outage: true, why: Reason::Expired }]
+        );
     }
 
     #[test]
     fn no_answer_after_sending_is_tried_once_more() {
-        assert_eq!(verdicts(Outcome::Unanswered, true, 2), [paused(Reason::Unanswered), Verdict::Drop(Reason::Unanswered)]);
+        assert_eq!(
+            verdicts(Outcome::Unanswered, true, 2),
+            [paused(Reason::Unanswered), Verdict::Drop(Reason::Unanswered)]
+        );
     }
 
     #[test]

@@ -78,7 +78,9 @@ struct Content {
 
 impl Content {
     fn of(kind: Option<&str>, encoding: Option<&str>) -> Self {
-        let encoding = encoding.map(str::trim).filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"));
+        let encoding = encoding
+            .map(str::trim)
+            .filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"));
         Self { kind: kind.map(str::to_owned), encoding: encoding.map(str::to_owned) }
     }
 
@@ -90,8 +92,24 @@ impl Content {
 
     fn is_text(&self) -> bool {
         const TYPES: &[&str] = &[
-            "json", "xml", "x-www-form-urlencoded", "javascript", "x-javascript", "ecmascript", "x-ndjson", "ndjson", "jsonl",
-            "x-jsonlines", "jsonlines", "json-seq", "graphql", "yaml", "x-yaml", "toml", "sql", "problem+json",
+            "json",
+            "xml",
+            "x-www-form-urlencoded",
+            "javascript",
+            "x-javascript",
+            "ecmascript",
+            "x-ndjson",
+            "ndjson",
+            "jsonl",
+            "x-jsonlines",
+            "jsonlines",
+            "json-seq",
+            "graphql",
+            "yaml",
+            "x-yaml",
+            "toml",
+            "sql",
+            "problem+json",
         ];
         let essence = self.essence();
         let application = essence.strip_prefix("application/");
@@ -106,14 +124,19 @@ impl Content {
     fn has_ascii_charset(&self) -> bool {
         let kind = self.kind.as_deref().unwrap_or_default().to_ascii_lowercase();
         let charset = kind.split("charset=").nth(1).map(|rest| rest.trim_start_matches('"'));
-        charset.is_none_or(|charset| ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859", "latin", "windows-125"].iter().any(|known| charset.starts_with(known)))
+        charset.is_none_or(|charset| {
+            ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859", "latin", "windows-125"]
+                .iter()
+                .any(|known| charset.starts_with(known))
+        })
     }
 
     /// `[N bytes of image/png, gzip]`.
     fn told(&self, total: u64, why: &str) -> String {
         let essence = self.essence();
         let essence = if essence.is_empty() { "unknown content" } else { text::cut_chars(&essence, 100) };
-        let encoding = self.encoding.as_deref().map_or(String::new(), |encoding| format!(", {}", text::cut_chars(encoding, 30)));
+        let encoding =
+            self.encoding.as_deref().map_or(String::new(), |encoding| format!(", {}", text::cut_chars(encoding, 30)));
         format!("[{total} bytes of {essence}{encoding}{why}]")
     }
 }
@@ -129,7 +152,11 @@ fn told_body(body: &Captured, content: &Content, limit: usize, pass: &Pass<'_>) 
     let kept = &body.prefix[..body.prefix.len().min(limit)];
     let cut = (kept.len() as u64) < body.total;
     let kept = if cut { text::whole_characters(kept) } else { kept };
-    let is_text = if content.kind.is_none() && content.encoding.is_none() { sniffed(kept) } else { content.is_text() && !is_wide(kept) };
+    let is_text = if content.kind.is_none() && content.encoding.is_none() {
+        sniffed(kept)
+    } else {
+        content.is_text() && !is_wide(kept)
+    };
     if !is_text {
         return (Some(pass.text(&content.told(body.total, ""))), 0);
     }
@@ -138,12 +165,15 @@ fn told_body(body: &Captured, content: &Content, limit: usize, pass: &Pass<'_>) 
 
 /// Whether bytes of an untold type are text.
 fn sniffed(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\x1b')))
+    std::str::from_utf8(bytes)
+        .is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\x1b')))
 }
 
 /// Whether this looks like UTF-16 or UTF-32, in which no secret would be found.
 fn is_wide(bytes: &[u8]) -> bool {
-    bytes.iter().filter(|&&byte| byte == 0).count() > bytes.len() / 8 || bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
+    bytes.iter().filter(|&&byte| byte == 0).count() > bytes.len() / 8
+        || bytes.starts_with(b"\xff\xfe")
+        || bytes.starts_with(b"\xfe\xff")
 }
 
 fn properties(call: &Call, pass: &Pass<'_>) -> Map<String, Value> {
@@ -167,7 +197,9 @@ fn id(call: &Call) -> String {
     let random = fastrand::u128(..).to_le_bytes();
     let mut bytes = [0_u8; 10];
     bytes.copy_from_slice(&random[..10]);
-    uuid::Builder::from_unix_timestamp_millis(u64::try_from(since.as_millis()).unwrap_or(0), &bytes).into_uuid().to_string()
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(since.as_millis()).unwrap_or(0), &bytes)
+        .into_uuid()
+        .to_string()
 }
 
 fn limited(mut text: String) -> String {

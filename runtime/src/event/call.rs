@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
+use crate::token::SessionId;
+
 /// The session that a call belongs to; one allocation for each session, shared by its calls.
 pub(crate) struct Origin {
     /// The session's id: its events are delivered one at a time, in the order of completion.
-    pub(crate) session_id: Arc<str>,
+    pub(crate) session_id: SessionId,
     /// The session's token, which Brain asks for with each event.
     pub(crate) token: HeaderValue,
 }
@@ -99,8 +101,7 @@ impl Headers {
             if lines.len() + 4 + name.len() + kept.len() > LINES {
                 continue;
             }
-            let (length, kept) =
-                if value.is_sensitive() { (SENSITIVE, &[][..]) } else { (kept.len() as u16, kept) };
+            let (length, kept) = if value.is_sensitive() { (SENSITIVE, &[][..]) } else { (kept.len() as u16, kept) };
             lines.extend_from_slice(&name_length.to_le_bytes());
             lines.extend_from_slice(&length.to_le_bytes());
             lines.extend_from_slice(name);

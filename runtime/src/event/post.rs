@@ -55,7 +55,12 @@ impl Post {
 }
 
 fn longest_body(event: &Event) -> usize {
-    [&event.request, &event.response].into_iter().filter_map(|message| message.body.as_ref()).map(String::len).max().unwrap_or(0)
+    [&event.request, &event.response]
+        .into_iter()
+        .filter_map(|message| message.body.as_ref())
+        .map(String::len)
+        .max()
+        .unwrap_or(0)
 }
 
 /// The process's own secrets once more, over the finished text: a hook may have written one.

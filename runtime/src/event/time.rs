@@ -99,7 +99,15 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        for text in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01", "é", "1970-01-01T00:00:00.é1Z"] {
+        for text in [
+            "",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01",
+            "é",
+            "1970-01-01T00:00:00.é1Z",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -19,7 +19,9 @@ fn mask_to<'t>(text: &'t str, secret: &dyn Fn(&str, Place) -> bool, depth: u8) -
     let bytes = text.as_bytes();
     let mut out = String::new();
     let (mut copied, mut at) = (0, 0);
-    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'=' | b':' | b'>'))) {
+    while let Some(found) =
+        bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'=' | b':' | b'>')))
+    {
         at += found;
         let value = match bytes[at] {
             b'=' => assigned(text, at, secret, depth),
@@ -45,7 +47,8 @@ fn mask_to<'t>(text: &'t str, secret: &dyn Fn(&str, Place) -> bool, depth: u8) -
 /// The value behind `=`, where the name before it is a secret's, or where it holds an encoded URL or JSON text with one.
 fn assigned(text: &str, equals: usize, secret: &dyn Fn(&str, Place) -> bool, depth: u8) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'%' | b'[' | b']' | b'+');
+    let is_name =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'%' | b'[' | b']' | b'+');
     let length = bytes[..equals].iter().rev().take(256).take_while(|byte| is_name(byte)).count();
     let name = decoded(text.get(equals - length..equals)?);
     let start = equals + 1;
@@ -74,7 +77,9 @@ fn user_info(bytes: &[u8], colon: usize) -> Option<Range<usize>> {
     if bytes.get(colon..start)? != b"://" {
         return None;
     }
-    let end = until(bytes, start, |byte| matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'\\') || byte.is_ascii_whitespace());
+    let end = until(bytes, start, |byte| {
+        matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'\\') || byte.is_ascii_whitespace()
+    });
     let at = start + bytes[start..end].iter().rposition(|&byte| byte == b'@')?;
     Some(start..at)
 }
@@ -101,7 +106,9 @@ fn line(text: &str, colon: usize, secret: &dyn Fn(&str, Place) -> bool) -> Optio
 fn element(text: &str, close: usize, secret: &dyn Fn(&str, Place) -> bool) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let open = close - bytes[..close].iter().rev().take(512).position(|byte| matches!(byte, b'<' | b'>'))? - 1;
-    let tag = text.get(open + 1..close).filter(|tag| bytes[open] == b'<' && !tag.starts_with(['/', '!', '?']) && !tag.ends_with('/'))?;
+    let tag = text
+        .get(open + 1..close)
+        .filter(|tag| bytes[open] == b'<' && !tag.starts_with(['/', '!', '?']) && !tag.ends_with('/'))?;
     let name = tag.split_ascii_whitespace().next()?;
     let local = name.rsplit(':').next()?;
     if !secret(local, Place::Key) {

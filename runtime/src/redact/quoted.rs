@@ -94,7 +94,8 @@ fn value_end(bytes: &[u8], start: usize, key: &Quote) -> usize {
                 if quote.level < key.level || depth == 0 {
                     return at - slashes;
                 }
-                at = next_quote(bytes, string_end(bytes, &quote), bytes.len(), Some(byte)).map_or(bytes.len(), |quote| quote.at);
+                at = next_quote(bytes, string_end(bytes, &quote), bytes.len(), Some(byte))
+                    .map_or(bytes.len(), |quote| quote.at);
             }
             b'{' | b'[' => depth += 1,
             b'}' | b']' if depth <= 1 => return if depth == 1 { at + 1 } else { at },

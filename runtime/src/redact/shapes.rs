@@ -8,11 +8,44 @@ use super::MASK;
 
 /// How such a key begins, and how many characters follow at the least.
 const KEYS: &[(&str, usize)] = &[
-    ("sk-", 16), ("sk_live_", 10), ("sk_test_", 10), ("rk_live_", 10), ("rk_test_", 10), ("whsec_", 16), ("ghp_", 20), ("gho_", 20),
-    ("ghu_", 20), ("ghs_", 20), ("ghr_", 20), ("github_pat_", 20), ("glpat-", 16), ("xoxa-", 10), ("xoxb-", 10), ("xoxp-", 10),
-    ("xoxr-", 10), ("xoxs-", 10), ("xapp-", 10), ("AKIA", 16), ("ASIA", 16), ("AIza", 30), ("ya29.", 20), ("hf_", 20),
-    ("gsk_", 20), ("xai-", 20), ("pplx-", 20), ("r8_", 20), ("npm_", 20), ("pypi-", 20), ("dop_v1_", 20), ("SG.", 20),
-    ("shpat_", 20), ("lin_api_", 20), ("agent_", 40), ("otas_", 40), ("eyJ", 40), ("AGE-SECRET-KEY-", 20),
+    ("sk-", 16),
+    ("sk_live_", 10),
+    ("sk_test_", 10),
+    ("rk_live_", 10),
+    ("rk_test_", 10),
+    ("whsec_", 16),
+    ("ghp_", 20),
+    ("gho_", 20),
+    ("ghu_", 20),
+    ("ghs_", 20),
+    ("ghr_", 20),
+    ("github_pat_", 20),
+    ("glpat-", 16),
+    ("xoxa-", 10),
+    ("xoxb-", 10),
+    ("xoxp-", 10),
+    ("xoxr-", 10),
+    ("xoxs-", 10),
+    ("xapp-", 10),
+    ("AKIA", 16),
+    ("ASIA", 16),
+    ("AIza", 30),
+    ("ya29.", 20),
+    ("hf_", 20),
+    ("gsk_", 20),
+    ("xai-", 20),
+    ("pplx-", 20),
+    ("r8_", 20),
+    ("npm_", 20),
+    ("pypi-", 20),
+    ("dop_v1_", 20),
+    ("SG.", 20),
+    ("shpat_", 20),
+    ("lin_api_", 20),
+    ("agent_", 40),
+    ("otas_", 40),
+    ("eyJ", 40),
+    ("AGE-SECRET-KEY-", 20),
 ];
 
 /// Where a text ends within a key, this much of it is enough.
@@ -70,7 +103,8 @@ fn scheme(rest: &str, name: &str) -> Option<usize> {
 /// What follows `Bearer` or `Basic`, unless it is a word of prose.
 fn credentials(text: &str, start: usize, basic: bool) -> Option<(usize, usize)> {
     let rest = text.get(start..)?;
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+    let is_token =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
     let length = rest.bytes().position(|byte| !is_token(byte)).unwrap_or(rest.len());
     let word = &rest[..length];
     let cut = start + length == text.len() && length >= AT_THE_END;
@@ -89,7 +123,8 @@ fn telegram(text: &str, at: usize) -> Option<(usize, usize)> {
     let colon = digits.bytes().position(|byte| !byte.is_ascii_digit()).filter(|colon| *colon >= 6)?;
     let secret = digits.get(colon..)?.strip_prefix(':')?;
     let length = secret.bytes().position(|byte| !is_word(byte) && byte != b'-').unwrap_or(secret.len());
-    (length >= 30 || (length >= AT_THE_END && start + colon + 1 + length == text.len())).then_some((start, start + colon + 1 + length))
+    (length >= 30 || (length >= AT_THE_END && start + colon + 1 + length == text.len()))
+        .then_some((start, start + colon + 1 + length))
 }
 
 /// From the line that begins a private key to the line that ends it, or to the end of the text.

@@ -94,15 +94,22 @@ fn xml_html_and_header_dumps_are_masked() {
 #[test]
 fn shapes_of_secrets_are_masked_wherever_they_stand() {
     for secret in [
-        "sk-ant-api03-abcdefghijklmnop", "ghp_abcdefghijklmnopqrstuvwxyz0123456789", "AKIAIOSFODNN7EXAMPLE",
+        "sk-ant-api03-abcdefghijklmnop",
+        "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+        "AKIAIOSFODNN7EXAMPLE",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
-        "xoxb-1234567890-abcdef", "AIzaSyA1234567890abcdefghijklmnopqrstuv", "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
+        "xoxb-1234567890-abcdef",
+        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+        "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
     ] {
         let masked = text(&format!("see {secret}, please"));
         assert_eq!(masked, "see [redacted], please");
     }
     assert_eq!(text("/bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe"), "/bot[redacted]/getMe");
-    assert_eq!(text("Basic dXNlcjpwYXNz and basic understanding of it"), "Basic [redacted] and basic understanding of it");
+    assert_eq!(
+        text("Basic dXNlcjpwYXNz and basic understanding of it"),
+        "Basic [redacted] and basic understanding of it"
+    );
     let pem = "a -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- b";
     assert_eq!(text(pem), "a [redacted]-----END RSA PRIVATE KEY----- b");
 }
@@ -141,8 +148,40 @@ fn headers_of_otas_are_not_told_and_credentials_only_by_name() {
 
 #[test]
 fn any_bytes_at_all_are_survived() {
-    let alphabet = ["\"", "\\", "'", "{", "}", "[", "]", ":", "=", "&", "<", ">", "token", "password", "é", "://", "@", "%22", "%", "\n", " ", "sk-",
-        "Bearer ", "a", "1", "eyJ", "-----BEGIN ", "PRIVATE KEY-----", "&quot;", "\\u00", "bot", "<![CDATA["];
+    let alphabet = [
+        "\"",
+        "\\",
+        "'",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        "=",
+        "&",
+        "<",
+        ">",
+        "token",
+        "password",
+        "é",
+        "://",
+        "@",
+        "%22",
+        "%",
+        "\n",
+        " ",
+        "sk-",
+        "Bearer ",
+        "a",
+        "1",
+        "eyJ",
+        "-----BEGIN ",
+        "PRIVATE KEY-----",
+        "&quot;",
+        "\\u00",
+        "bot",
+        "<![CDATA[",
+    ];
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..20_000 {
         let length = random.usize(0..24);

@@ -1,0 +1,140 @@
+//! The one shape that is emitted.
+//!
+//! ```text
+//! async fn name(args) -> Ret { BODY }
+//! ```
+//! becomes
+//! ```text
+//! async fn name(args) -> Ret {
+//!     return ::otas::__private::in_session(
+//!         if ::otas::__private::wanted() { ::otas::__private::open("name", META) } else { ::otas::__private::unopened() },
+//!         async move {
+//!             if false { return ::otas::__private::never::<Ret>(); }
+//!             { BODY }
+//!         },
+//!     ).await
+//! }
+//! ```
+//!
+//! Nothing is bound to a name, so that no variable or constant of the user's can meet it. What the meta borrows ends with the `if`, so
+//! that nothing of it lives across the await. The block of the body is separate from the statement that names `Ret`, so that a glob
+//! import in it cannot change what `Ret` means. `async`, `move` and the braces carry the user's span: lints and coverage depend on it.
+
+use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Result;
+use syn::ext::IdentExt;
+
+use crate::args::{Args, OnError};
+use crate::boxed::{self, Boxed};
+use crate::item::{self, Item};
+use crate::meta;
+use crate::value::{borrowed, is_punct};
+
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let args = Args::parse(args)?;
+    let item = Item::parse(item)?;
+    let private = args.private();
+    let meta = meta::expand(&private, args.meta.as_deref())?;
+    let context = Context { args, private, meta, name: item.name.unraw().to_string() };
+    let body = if item.is_async {
+        context.wrap(&item.body, item.output.as_deref())
+    } else {
+        let boxed = Boxed::parse(&item)?;
+        let output = item.output.as_deref().and_then(boxed::output);
+        let block = context.wrap(&boxed.block, Some(output.as_deref().unwrap_or_default()));
+        braces(item.body.span(), boxed.rebuild(block))
+    };
+    let header = item.header.into_iter().collect::<TokenStream>();
+    Ok(quote! { #[allow(clippy::async_yields_async)] #header #body })
+}
+
+struct Context {
+    args: Args,
+    private: TokenStream,
+    meta: TokenStream,
+    name: String,
+}
+
+impl Context {
+    /// The block that runs `body` in a session. `output` is its type: nothing written is `()`, an empty list is unknown.
+    fn wrap(&self, body: &Group, output: Option<&[TokenTree]>) -> TokenTree {
+        let (inner, rest) = inner_attributes(body);
+        let span = body.span();
+        let private = &self.private;
+        let prepared = self.prepared();
+        let hint = self.hint(output);
+        let block = braces(span, quote_spanned!(Span::call_site()=> #hint #[allow(missing_docs)] #rest));
+        let future = [Ident::new("async", span), Ident::new("move", span)];
+        let future = quote!(#(#future)* #block);
+        let mut run = match self.handler(output) {
+            None => quote!(#private::in_session(#prepared, #future)),
+            Some(handler) => quote!(#private::in_session_or(#prepared, #handler, #future)),
+        };
+        if self.name == "main" {
+            run = quote!(#private::and_flush(#run));
+        }
+        braces(span, quote!(#inner return #run.await))
+    }
+
+    /// Where the client is named, the meta is a closure: whether it is needed is known only when the client is.
+    fn prepared(&self) -> TokenStream {
+        let Self { private, meta, name, .. } = self;
+        let name = Literal::string(name);
+        match &self.args.client {
+            None => quote!(if #private::wanted() { #private::open(#name, #meta) } else { #private::unopened() }),
+            Some(client) => {
+                let client = borrowed(client);
+                quote!(match () { () => #private::open_with(#client, #name, || #meta) })
+            }
+        }
+    }
+
+    /// What makes the function's value of a failure.
+    fn handler(&self, output: Option<&[TokenTree]>) -> Option<TokenStream> {
+        let private = &self.private;
+        let type_ = item::nameable(output).filter(|type_| !type_.is_empty()).unwrap_or_else(|| quote!(_));
+        match &self.args.on_error {
+            OnError::Continue => None,
+            OnError::Fail => {
+                let span = output.and_then(|output| output.first()).map_or_else(Span::call_site, TokenTree::span);
+                Some(quote_spanned!(span=> #private::fail::<#type_>))
+            }
+            OnError::Handler(handler) => {
+                let handler = handler.iter().cloned().collect::<TokenStream>();
+                Some(quote!(#private::handler::<#type_, _>(#handler)))
+            }
+        }
+    }
+
+    /// A `return` that never runs tells the compiler the type, as the signature would.
+    fn hint(&self, output: Option<&[TokenTree]>) -> Option<TokenStream> {
+        let private = &self.private;
+        let type_ = item::nameable(output).filter(|type_| !type_.is_empty() && !item::is_opaque(output))?;
+        Some(quote! {
+            #[allow(unreachable_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
+            if false { return #private::never::<#type_>(); }
+        })
+    }
+}
+
+fn braces(span: Span, inner: TokenStream) -> TokenTree {
+    let mut group = Group::new(Delimiter::Brace, inner);
+    group.set_span(span);
+    TokenTree::Group(group)
+}
+
+/// `#![..]` at the start of a body belongs to the function.
+fn inner_attributes(body: &Group) -> (TokenStream, Group) {
+    let list: Vec<TokenTree> = body.stream().into_iter().collect();
+    let mut at = 0;
+    while at + 2 < list.len() && is_punct(&list[at], '#') && is_punct(&list[at + 1], '!') {
+        at += 3;
+    }
+    if at == 0 {
+        return (TokenStream::new(), body.clone());
+    }
+    let mut rest = Group::new(Delimiter::Brace, list[at..].iter().cloned().collect());
+    rest.set_span(body.span());
+    (list[..at].iter().map(ToTokens::to_token_stream).collect(), rest)
+}

@@ -1,0 +1,172 @@
+//! The header of the function below the attribute: its name, its return type, its body; everything stays tokens.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use syn::{Error, Result};
+
+use crate::value::{as_group, is_arrow, is_punct, is_word, tokens};
+
+/// A function, cut where the expansion needs it.
+pub(crate) struct Item {
+    /// Attributes and signature, token for token.
+    pub(crate) header: Vec<TokenTree>,
+    /// `async` stands before `fn`.
+    pub(crate) is_async: bool,
+    /// The keyword `fn`.
+    pub(crate) keyword: Span,
+    pub(crate) name: Ident,
+    /// What stands after `->`.
+    pub(crate) output: Option<Vec<TokenTree>>,
+    pub(crate) body: Group,
+}
+
+/// What an attribute can also stand on, with what to write instead.
+const OTHERS: [(&str, &str); 11] = [
+    ("impl", "put it on each `async fn` inside"),
+    ("trait", "put it on each `async fn` of the `impl`"),
+    ("mod", "put it on each `async fn` inside"),
+    ("struct", "put it on an `async fn`"),
+    ("enum", "put it on an `async fn`"),
+    ("union", "put it on an `async fn`"),
+    ("type", "put it on an `async fn`"),
+    ("static", "put it on an `async fn`"),
+    ("use", "put it on an `async fn`"),
+    ("macro_rules", "put it on the `async fn` that the macro writes"),
+    ("let", "put it on an `async fn`"),
+];
+
+impl Item {
+    /// Cuts the item, or says what it is instead of a function with a body.
+    pub(crate) fn parse(item: TokenStream) -> Result<Self> {
+        let mut header = tokens(item);
+        let Some(keyword) = fn_at(&header) else {
+            return Err(not_a_function(&header));
+        };
+        let Some(TokenTree::Ident(name)) = header.get(keyword + 1).cloned() else {
+            return Err(not_a_function(&header));
+        };
+        if let Some(word) = header[..keyword].iter().find(|token| is_word(token, "const")) {
+            let text = "a `const fn` opens no session: it runs without awaiting; make it an `async fn`";
+            return Err(Error::new(word.span(), text));
+        }
+        let Some(body) = header.pop().as_ref().and_then(|last| as_group(last, Delimiter::Brace)) else {
+            let text =
+                format!("`{name}` has no body to run in a session: put `#[otas_session]` on the method of the `impl`");
+            return Err(Error::new(name.span(), text));
+        };
+        Ok(Self {
+            is_async: header[..keyword].iter().any(|token| is_word(token, "async")),
+            keyword: header[keyword].span(),
+            output: output(&header[keyword + 2..]),
+            name,
+            header,
+            body,
+        })
+    }
+}
+
+/// Where `fn` stands: after attributes, visibility and qualifiers, before anything that is another item.
+fn fn_at(item: &[TokenTree]) -> Option<usize> {
+    let at = item.iter().position(|token| is_word(token, "fn"))?;
+    let other = item[..at].iter().any(|token| OTHERS.iter().any(|(word, _)| is_word(token, word)));
+    (!other).then_some(at)
+}
+
+fn not_a_function(item: &[TokenTree]) -> Error {
+    let found =
+        item.iter().find_map(|token| OTHERS.iter().find(|(word, _)| is_word(token, word)).map(|other| (token, other)));
+    match found {
+        Some((token, (word, remedy))) => Error::new(
+            token.span(),
+            format!("`#[otas_session]` opens a session for each call of an `async fn`, not for a `{word}`: {remedy}"),
+        ),
+        None => Error::new(
+            item.first().map_or_else(Span::call_site, TokenTree::span),
+            "`#[otas_session]` opens a session for each call of an `async fn`: put it on one",
+        ),
+    }
+}
+
+/// The tokens between `->` and `where` or the body. `rest` begins after the function's name.
+fn output(rest: &[TokenTree]) -> Option<Vec<TokenTree>> {
+    let mut depth = 0usize;
+    let mut start = None;
+    let mut end = rest.len();
+    let mut arguments = false;
+    for (at, token) in rest.iter().enumerate() {
+        if is_punct(token, '<') {
+            depth += 1;
+        } else if is_punct(token, '>') && !is_arrow(rest, at) {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 && !arguments {
+            arguments = as_group(token, Delimiter::Parenthesis).is_some();
+        } else if depth == 0 && start.is_none() && is_arrow(rest, at) {
+            start = Some(at + 1);
+        } else if depth == 0 && is_word(token, "where") {
+            end = at;
+            break;
+        }
+    }
+    start.filter(|&start| start < end).map(|start| rest[start..end].to_vec())
+}
+
+/// The return type as it can be named in the body: each `impl ..` becomes `_`. Nothing where it cannot be named: `!`, and a macro in it.
+pub(crate) fn nameable(output: Option<&[TokenTree]>) -> Option<TokenStream> {
+    let Some(output) = output else {
+        return Some(TokenStream::from(TokenTree::Group(Group::new(Delimiter::Parenthesis, TokenStream::new()))));
+    };
+    if matches!(output, [never] if is_punct(never, '!')) {
+        return None;
+    }
+    inferred(output)
+}
+
+/// The type begins with `impl`, so that its name says nothing.
+pub(crate) fn is_opaque(output: Option<&[TokenTree]>) -> bool {
+    matches!(output, Some([first, ..]) if is_word(first, "impl"))
+}
+
+fn inferred(output: &[TokenTree]) -> Option<TokenStream> {
+    let mut out = TokenStream::new();
+    let mut at = 0;
+    while at < output.len() {
+        match &output[at] {
+            TokenTree::Ident(word) if word == "impl" => {
+                out.extend([TokenTree::Ident(Ident::new("_", word.span()))]);
+                at += opaque(&output[at..]);
+                continue;
+            }
+            TokenTree::Punct(bang)
+                if bang.as_char() == '!' && at > 0 && matches!(output[at - 1], TokenTree::Ident(_)) =>
+            {
+                return None;
+            }
+            TokenTree::Group(group) => {
+                let mut inner =
+                    Group::new(group.delimiter(), inferred(&group.stream().into_iter().collect::<Vec<_>>())?);
+                inner.set_span(group.span());
+                out.extend([TokenTree::Group(inner)]);
+            }
+            other => out.extend([other.clone()]),
+        }
+        at += 1;
+    }
+    Some(out)
+}
+
+/// How many tokens `impl Bound<..> + Bound` has: up to what closes or separates it.
+fn opaque(rest: &[TokenTree]) -> usize {
+    let mut depth = 0usize;
+    for (at, token) in rest.iter().enumerate() {
+        match token {
+            TokenTree::Punct(punct) => match punct.as_char() {
+                '<' => depth += 1,
+                '>' if is_arrow(rest, at) => {}
+                '>' | ',' | ';' if depth == 0 => return at,
+                '>' => depth -= 1,
+                _ => {}
+            },
+            _ => continue,
+        }
+    }
+    rest.len()
+}

@@ -1,0 +1,148 @@
+//! The grammar of `meta`: that of `serde_json::json!`, and a bare identifier as in struct shorthand. Values stay tokens.
+
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+use quote::quote_spanned;
+use syn::ext::IdentExt;
+use syn::{Error, Result};
+
+use crate::value::{as_group, borrowed, is_alone, is_assignment, is_comma, is_punct, is_word, length, tokens};
+
+/// `meta = { .. }` or any expression that serialises to an object: the expression that builds a `Meta`.
+pub(crate) fn expand(private: &TokenStream, value: Option<&[TokenTree]>) -> Result<TokenStream> {
+    match value {
+        None => Ok(quote_spanned!(Span::call_site()=> #private::object(&[]))),
+        Some([only]) if as_group(only, Delimiter::Brace).is_some() => structure(private, only),
+        Some([TokenTree::Literal(literal)]) => {
+            Err(Error::new(literal.span(), "`meta` is an object: write `meta = { \"key\": value }`"))
+        }
+        Some([only]) if as_group(only, Delimiter::Bracket).is_some() => {
+            Err(Error::new(only.span(), "`meta` is an object, not a list: write `meta = { \"key\": [..] }`"))
+        }
+        Some([only]) if as_group(only, Delimiter::Parenthesis).is_some_and(|group| starts_entry(group.stream())) => {
+            Err(Error::new(
+                only.span(),
+                "`meta` is an object in braces, not parentheses: write `meta = { \"key\": value }`",
+            ))
+        }
+        Some(expression) => {
+            let value = borrowed(expression);
+            Ok(quote_spanned!(Span::call_site()=> #private::value(#value)))
+        }
+    }
+}
+
+fn starts_entry(stream: TokenStream) -> bool {
+    matches!(&tokens(stream)[..], [TokenTree::Literal(_) | TokenTree::Ident(_), colon, ..] if is_punct(colon, ':'))
+}
+
+/// A value that stands after a key or in a list, as a reference to something that can be serialised.
+fn value(private: &TokenStream, value: &[TokenTree]) -> Result<TokenStream> {
+    match value {
+        [only] if is_word(only, "null") => Ok(quote_spanned!(only.span()=> &())),
+        [only] if as_group(only, Delimiter::Brace).is_some() => {
+            let object = structure(private, only)?;
+            Ok(quote_spanned!(Span::call_site()=> &#object))
+        }
+        [only] => match as_group(only, Delimiter::Bracket).map(|group| tokens(group.stream())) {
+            Some(items) if !items.iter().any(|token| is_punct(token, ';')) => list(private, &items),
+            _ => Ok(borrowed(value)),
+        },
+        _ => Ok(borrowed(value)),
+    }
+}
+
+fn list(private: &TokenStream, mut rest: &[TokenTree]) -> Result<TokenStream> {
+    let mut items = TokenStream::new();
+    while let Some(first) = rest.first() {
+        let end = length(rest);
+        if end == 0 {
+            return Err(Error::new(first.span(), "expected a value before this `,`"));
+        }
+        let item = value(private, &rest[..end])?;
+        items.extend(quote_spanned!(Span::call_site()=> &#item,));
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    Ok(quote_spanned!(Span::call_site()=> &#private::list(&[#items])))
+}
+
+fn structure(private: &TokenStream, braces: &TokenTree) -> Result<TokenStream> {
+    let inner = as_group(braces, Delimiter::Brace).map(|group| tokens(group.stream())).unwrap_or_default();
+    let mut rest = &inner[..];
+    let mut entries = TokenStream::new();
+    while !rest.is_empty() {
+        let entry;
+        (entry, rest) = self::entry(private, rest)?;
+        entries.extend(entry);
+    }
+    Ok(quote_spanned!(Span::call_site()=> #private::object(&[#entries])))
+}
+
+/// `key: value` or `name`, and the comma after it.
+fn entry<'a>(private: &TokenStream, rest: &'a [TokenTree]) -> Result<(TokenStream, &'a [TokenTree])> {
+    let end = length(rest);
+    let colon = (0..end).find(|&at| is_alone(rest, at));
+    let Some(colon) = colon else {
+        return Ok((shorthand(rest, end)?, rest.get(end + 1..).unwrap_or_default()));
+    };
+    let key = key(private, &rest[..colon], &rest[colon])?;
+    let after = &rest[colon + 1..];
+    let end = length(after);
+    let Some(last) = after[..end].last() else {
+        return Err(Error::new(rest[colon].span(), "a value is missing after this `:`; `null` is one"));
+    };
+    if let Some(at) = (1..end).find(|&at| is_alone(after, at)) {
+        let before = &after[at - 1];
+        return Err(Error::new(before.span(), format!("expected `,` before `{before}`")));
+    }
+    let value = self::value(private, &after[..end])?;
+    Ok((quote_spanned!(last.span()=> (#key, &#value),), after.get(end + 1..).unwrap_or_default()))
+}
+
+/// A literal as it stands; anything else that can be displayed.
+fn key(private: &TokenStream, key: &[TokenTree], colon: &TokenTree) -> Result<TokenStream> {
+    match key {
+        [] => Err(Error::new(colon.span(), "a key is missing before this `:`: write `\"key\": value`")),
+        [TokenTree::Literal(literal)] if literal.to_string().starts_with(['"', 'r']) => {
+            Ok(quote_spanned!(literal.span()=> #literal))
+        }
+        _ => {
+            let key = borrowed(key);
+            Ok(quote_spanned!(Span::call_site()=> &#private::key(#key)))
+        }
+    }
+}
+
+/// A lone identifier is key and value at once.
+fn shorthand(rest: &[TokenTree], end: usize) -> Result<TokenStream> {
+    match &rest[..end] {
+        [TokenTree::Ident(name)] => {
+            let key = name.unraw().to_string();
+            let value = borrowed(&rest[..end]);
+            Ok(quote_spanned!(name.span()=> (#key, &#value),))
+        }
+        [] => Err(Error::new(rest[0].span(), "expected `\"key\": value` before this `,`")),
+        [first, equals, ..] if is_assignment(&rest[1..]) => {
+            Err(Error::new(equals.span(), format!("expected `:`, as in JSON: write `\"{}\": value`", bare(first))))
+        }
+        [TokenTree::Literal(literal)] => {
+            Err(Error::new(literal.span(), format!("a value is missing after this key: write `{literal}: value`")))
+        }
+        [.., last] => Err(Error::new_spanned(
+            rest[..end].iter().cloned().collect::<TokenStream>(),
+            format!("only a lone variable can go without a key: write `\"{}\": {}`", bare(last), text(&rest[..end])),
+        )),
+    }
+}
+
+fn bare(token: &TokenTree) -> String {
+    match token {
+        TokenTree::Ident(name) => name.unraw().to_string(),
+        _ => String::from("key"),
+    }
+}
+
+/// The expression as it was written, where it is short.
+fn text(expression: &[TokenTree]) -> String {
+    let text: String = expression.iter().map(ToString::to_string).collect();
+    if text.len() <= 40 && !expression.iter().any(is_comma) { text } else { String::from("..") }
+}

@@ -1,0 +1,420 @@
+//! The builder of a configuration: fields with their origin, and the check of all of them at once.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use url::Url;
+
+use crate::config::key::{KeySource, Origin};
+use crate::config::sources::{Manifest, Variables};
+use crate::config::{Config, Settings};
+use crate::domain::Domain;
+use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Hook};
+use crate::world::World;
+
+const UASAM_URL: &str = "http://localhost:8000";
+const BRAIN_URL: &str = "http://localhost:8002";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+const RENEW_BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
+const REDIRECTS: usize = 10;
+const BODY_LIMIT: usize = 16 * 1024;
+const BODY_LIMIT_MAX: usize = 100 * 1024;
+
+/// A text and the setting that it comes from: a variable, a field, or a line of a file.
+#[derive(Clone)]
+pub(crate) struct Given {
+    pub(crate) value: String,
+    pub(crate) origin: String,
+}
+
+impl Given {
+    pub(crate) fn new(value: &str, origin: &str) -> Self {
+        Self { value: value.to_owned(), origin: origin.to_owned() }
+    }
+
+    fn field(value: impl Into<String>, field: &str) -> Option<Self> {
+        Some(Self { value: value.into(), origin: format!("the field `{field}`") })
+    }
+
+    fn wrong(&self, what: &str) -> Error {
+        Error::config(format!("{}: {what}", self.origin))
+    }
+
+    fn because(&self, cause: Error) -> Error {
+        Error::config(format!("{}: {cause}", self.origin))
+    }
+}
+
+/// Builds a [`Config`]; every field says what happens when it is not set.
+#[derive(Clone)]
+pub struct ConfigBuilder {
+    variables: Variables,
+    keys: Vec<(String, Origin)>,
+    domain: Option<Given>,
+    project_id: Option<Given>,
+    uasam: Option<Given>,
+    brain: Option<Given>,
+    user_token: Option<Given>,
+    sensitive: Vec<Given>,
+    connect_timeout: Duration,
+    open_timeout: Duration,
+    renew_before: Duration,
+    http: Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>,
+    redirects: usize,
+    request_timeout: Option<Duration>,
+    body_limit: usize,
+    on_event: Option<Hook>,
+    world: World,
+}
+
+impl ConfigBuilder {
+    pub(crate) fn new(variables: Variables) -> Self {
+        Self {
+            variables,
+            keys: Vec::new(),
+            domain: None,
+            project_id: None,
+            uasam: None,
+            brain: None,
+            user_token: None,
+            sensitive: Vec::new(),
+            connect_timeout: CONNECT_TIMEOUT,
+            open_timeout: OPEN_TIMEOUT,
+            renew_before: RENEW_BEFORE,
+            http: Arc::new(reqwest::Client::builder),
+            redirects: REDIRECTS,
+            request_timeout: None,
+            body_limit: BODY_LIMIT,
+            on_event: None,
+            world: World::new(),
+        }
+    }
+
+    /// Takes every variable that is set.
+    pub(crate) fn variables(mut self) -> Result<Self> {
+        let variables = self.variables.clone();
+        if let Some(given) = variables.get("OTAS_AGENT_KEY")? {
+            self.keys.push((given.origin.clone(), Origin::Fixed { text: given.value, setting: given.origin }));
+        }
+        if let Some(given) = variables.get("OTAS_AGENT_KEY_FILE")? {
+            self.keys.push((given.origin, Origin::File(given.value.into())));
+        }
+        self.domain = variables.get("OTAS_PROJECT_DOMAIN")?;
+        self.project_id = variables.get("OTAS_PROJECT_ID")?;
+        self.uasam = variables.get("OTAS_UASAM_URL")?;
+        self.brain = variables.get("OTAS_BRAIN_URL")?;
+        self.user_token = variables.get("OTAS_USER_TOKEN")?;
+        self.sensitive.extend(variables.get("OTAS_SENSITIVE_HEADERS")?);
+        Ok(self)
+    }
+
+    /// Takes the manifest's values in place of the variables of the same meaning.
+    pub(crate) fn manifest(mut self, manifest: Manifest) -> Self {
+        self.keys = manifest
+            .agent_key
+            .map(|given| (given.origin.clone(), Origin::Fixed { text: given.value, setting: given.origin }))
+            .into_iter()
+            .collect();
+        self.project_id = manifest.project_id.filter(|given| !given.value.is_empty());
+        self.domain = manifest.project_domain;
+        self
+    }
+
+    /// The agent's key. Exactly one of this, [`agent_key_file`](Self::agent_key_file) and [`agent_key_provider`](Self::agent_key_provider)
+    /// is needed.
+    pub fn agent_key(mut self, key: impl Into<String>) -> Self {
+        let setting = "the field `agent_key`".to_owned();
+        self.keys.push((setting.clone(), Origin::Fixed { text: key.into(), setting }));
+        self
+    }
+
+    /// A file that holds the agent's key and nothing else. It is read when the configuration is built, and anew when the key is refused:
+    /// sessions go on under the new key.
+    pub fn agent_key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.keys.push(("the field `agent_key_file`".to_owned(), Origin::File(path.into())));
+        self
+    }
+
+    /// A function that gives the agent's key: called when the configuration is built, and anew when the key is refused, on the library's
+    /// own threads (it may block).
+    pub fn agent_key_provider<F>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> Result<String, Box<dyn std::error::Error + Send + Sync>> + Send + Sync + 'static,
+    {
+        self.keys.push(("the field `agent_key_provider`".to_owned(), Origin::Provider(Arc::new(provider))));
+        self
+    }
+
+    /// The project's domain: base URLs, comma-separated; see [`Domain`]. Unset or empty: no URL gets the token, every call is one to the
+    /// outside, and a warning says so.
+    pub fn project_domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Given::field(domain, "project_domain");
+        self
+    }
+
+    /// The project's id. Unset: Brain takes the project from the agent key; reading back needs it.
+    pub fn project_id(mut self, id: impl Into<String>) -> Self {
+        self.project_id = Given::field(id, "project_id");
+        self
+    }
+
+    /// The base URL of UASAM, where sessions are opened. Unset: `http://localhost:8000`.
+    pub fn uasam_url(mut self, url: impl Into<String>) -> Self {
+        self.uasam = Given::field(url, "uasam_url");
+        self
+    }
+
+    /// The base URL of Brain, where calls are logged. Unset: `http://localhost:8002`.
+    pub fn brain_url(mut self, url: impl Into<String>) -> Self {
+        self.brain = Given::field(url, "brain_url");
+        self
+    }
+
+    /// A person's token, for reading sessions and events back. Unset: nothing can be read back.
+    pub fn user_token(mut self, token: impl Into<String>) -> Self {
+        self.user_token = Given::field(token, "user_token");
+        self
+    }
+
+    /// More header names, comma-separated, whose values no event may hold, beyond the built-in list. May be given several times.
+    pub fn sensitive_headers(mut self, names: impl Into<String>) -> Self {
+        self.sensitive.extend(Given::field(names, "sensitive_headers"));
+        self
+    }
+
+    /// How long a connection to UASAM or Brain may take to be made. Unset: 3 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long opening a session may take in all: waiting for a turn, connecting, the answer. Unset: 10 seconds.
+    pub fn open_timeout(mut self, timeout: Duration) -> Self {
+        self.open_timeout = timeout;
+        self
+    }
+
+    /// How long before its token expires a session is renewed. Unset: 24 hours. A token that lives less than twice as long is renewed after
+    /// half of its life.
+    pub fn renew_before(mut self, before: Duration) -> Self {
+        self.renew_before = before;
+        self
+    }
+
+    /// How the client for your own requests is built. A function, because each tokio runtime gets a client of its own: a
+    /// [`reqwest::Client`] hangs or fails when it outlives the runtime that opened its connections. A redirect policy or retry policy that
+    /// it sets is replaced: redirects are followed by this library, hop by hop ([`redirects`](Self::redirects)), because reqwest would
+    /// carry the token to whatever host a redirect names. Unset: [`reqwest::Client::builder`].
+    ///
+    /// ```
+    /// # let builder = otas::Config::builder();
+    /// let builder = builder.http(|| otas::reqwest::Client::builder().user_agent("my-agent/1.0"));
+    /// ```
+    pub fn http<F>(mut self, builder: F) -> Self
+    where
+        F: Fn() -> reqwest::ClientBuilder + Send + Sync + 'static,
+    {
+        self.http = Arc::new(builder);
+        self
+    }
+
+    /// How many redirects a request of yours may follow; one more is an error of kind [`is_redirect`](reqwest::Error::is_redirect). With 0
+    /// the redirect itself is the answer. Unset: 10, as in reqwest.
+    pub fn redirects(mut self, most: usize) -> Self {
+        self.redirects = most;
+        self
+    }
+
+    /// How long a request of yours may take in all, over every redirect and until its body has been read, where the request itself does not
+    /// say. Unset: as long as it takes. (A timeout of the [`reqwest::ClientBuilder`] counts for each hop anew.)
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = Some(timeout);
+        self
+    }
+
+    /// How many bytes of a text-like body an event keeps, of the request and of the answer each; 0 keeps none. Unset: 16,384. At most
+    /// 102,400.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// A function that sees each event before it is sent, redacted already: it may edit it, or drop it by returning `None`. It runs on the
+    /// library's thread; where it panics the event is dropped. Unset: events are sent as they are.
+    pub fn on_event<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(Event) -> Option<Event> + Send + Sync + 'static,
+    {
+        self.on_event = Some(Arc::new(hook));
+        self
+    }
+
+    /// A clock and a process id that a test controls. Unset: the real ones.
+    #[cfg(feature = "testing")]
+    pub fn world(mut self, world: &World) -> Self {
+        self.world = world.clone();
+        self
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    ///
+    /// [`is_config`](Error::is_config), naming the variable, field or line and what to do: no agent key, two of them, one that no server
+    /// can accept (each before any request), a domain or URL that is none, a token that no header can hold, a timeout of zero, a body limit
+    /// over 102,400, `OTAS_DISABLED` with an unknown word. With OTAS switched off nothing else is checked.
+    pub fn build(self) -> Result<Config> {
+        let disabled = self.variables.disabled()?;
+        let checked = self.check(disabled)?;
+        Ok(Config(Arc::new(checked)))
+    }
+
+    fn check(self, disabled: bool) -> Result<Settings> {
+        // Switched off: whatever else is wrong must not stand in the way.
+        let lenient = |error: Error| if disabled { Ok(()) } else { Err(error) };
+        let key = match self.key() {
+            Ok(key) => Some(key),
+            Err(error) => {
+                lenient(error)?;
+                None
+            }
+        };
+        self.durations().or_else(lenient)?;
+        let domain = match &self.domain {
+            None => Domain::default(),
+            Some(given) => given.value.parse().map_err(|cause| given.because(cause)).or_else(|error| {
+                lenient(error)?;
+                Ok(Domain::default())
+            })?,
+        };
+        Ok(Settings {
+            key,
+            disabled,
+            domain,
+            project_id: optional(&self.project_id, disabled)?
+                .map(|_| self.project_id.unwrap_or(Given::new("", "")).value),
+            uasam: base_url(&self.uasam, UASAM_URL, disabled)?,
+            brain: base_url(&self.brain, BRAIN_URL, disabled)?,
+            user_token: optional(&self.user_token, disabled)?,
+            sensitive_headers: header_names(&self.sensitive).or_else(|error| lenient(error).map(|()| Vec::new()))?,
+            connect_timeout: self.connect_timeout,
+            open_timeout: self.open_timeout,
+            renew_before: self.renew_before,
+            http: self.http,
+            redirects: self.redirects,
+            request_timeout: self.request_timeout,
+            body_limit: self.body_limit,
+            on_event: self.on_event,
+            world: self.world,
+        })
+    }
+
+    fn key(&self) -> Result<KeySource> {
+        match self.keys.as_slice() {
+            [(_, origin)] => KeySource::open(origin.clone()),
+            [] => Err(Error::config(
+                "no agent key is set; set OTAS_AGENT_KEY or OTAS_AGENT_KEY_FILE (or the builder's field `agent_key`), or switch OTAS off \
+                 with OTAS_DISABLED=true",
+            )),
+            [(first, _), (second, _), ..] if first == second => {
+                Err(Error::config(format!("{first} is set twice; set it once")))
+            }
+            [(first, _), (second, _), ..] => Err(Error::config(format!(
+                "both {first} and {second} are set, and only one can hold the agent key; unset one"
+            ))),
+        }
+    }
+
+    fn durations(&self) -> Result<()> {
+        for (value, field) in [
+            (Some(self.connect_timeout), "connect_timeout"),
+            (Some(self.open_timeout), "open_timeout"),
+            (self.request_timeout, "request_timeout"),
+        ] {
+            if value == Some(Duration::ZERO) {
+                return Err(Error::config(format!(
+                    "the field `{field}` is zero, so that nothing could ever be in time; set it longer"
+                )));
+            }
+        }
+        if self.body_limit > BODY_LIMIT_MAX {
+            return Err(Error::config(format!(
+                "the field `body_limit` is {} bytes; an event holds at most {BODY_LIMIT_MAX} of a body",
+                self.body_limit
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A text that travels in a header: checked, marked sensitive, never shown.
+fn optional(given: &Option<Given>, disabled: bool) -> Result<Option<HeaderValue>> {
+    let Some(given) = given else { return Ok(None) };
+    match HeaderValue::from_str(given.value.trim()) {
+        Ok(mut value) if !value.is_empty() => {
+            value.set_sensitive(true);
+            Ok(Some(value))
+        }
+        _ if disabled => Ok(None),
+        _ => Err(given.wrong("it is empty or holds characters that no HTTP header can carry; copy it again")),
+    }
+}
+
+fn base_url(given: &Option<Given>, unset: &str, disabled: bool) -> Result<Url> {
+    let default = Given::new(unset, "the default");
+    let given = given.as_ref().unwrap_or(&default);
+    match parse_base(given) {
+        Err(_) if disabled => parse_base(&default),
+        result => result,
+    }
+}
+
+/// A base URL with a slash at the end of its path, so that paths can be appended.
+fn parse_base(given: &Given) -> Result<Url> {
+    let text = given.value.trim();
+    if !text.contains("://") {
+        return Err(given.wrong("it is not a URL; write it with its scheme, as in `https://otas.example.com`"));
+    }
+    let mut url = Url::parse(text).map_err(|cause| {
+        let what = format!("{}: it is not a URL; write it as in `https://otas.example.com`", given.origin);
+        Error::with_source(Kind::Config(what), cause)
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(given.wrong("its scheme is neither `http` nor `https`"));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(given.wrong("it has a user name, password, query or fragment; leave them out"));
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+fn header_names(given: &[Given]) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for given in given {
+        for name in given.value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| given.wrong(&format!("`{}` is not a header's name", name.escape_default())))?;
+            names.push(name.as_str().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+impl fmt::Debug for ConfigBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |given: &Option<Given>| given.as_ref().map(|given| given.value.clone());
+        f.debug_struct("ConfigBuilder")
+            .field("agent_key", &self.keys.iter().map(|(origin, _)| origin).collect::<Vec<_>>())
+            .field("project_id", &shown(&self.project_id))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+//! The agent key: what it must look like, where it comes from, and how it is read anew.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::HeaderValue;
+
+use crate::error::{Error, Kind, Result};
+
+const PREFIX: &str = "agent_";
+/// `agent_`, 11 characters that name the key, an underscore, and 43 characters of secret.
+const USUAL_LENGTH: usize = 61;
+const NAME: std::ops::Range<usize> = 6..17;
+
+type Provide = dyn Fn() -> Result<String, Box<dyn std::error::Error + Send + Sync>> + Send + Sync;
+
+/// Where the key comes from; cloned handles share the key that was read last.
+#[derive(Clone)]
+pub(crate) struct KeySource(Arc<Inner>);
+
+struct Inner {
+    origin: Origin,
+    current: Mutex<HeaderValue>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Origin {
+    /// A text, and the name of the setting that held it.
+    Fixed {
+        text: String,
+        setting: String,
+    },
+    File(PathBuf),
+    Provider(Arc<Provide>),
+}
+
+impl Origin {
+    fn read(&self) -> Result<HeaderValue> {
+        match self {
+            Self::Fixed { text, setting } => check(text, setting),
+            Self::File(path) => read_file(path),
+            Self::Provider(provide) => {
+                let setting = "the field `agent_key_provider`";
+                let text = provide()
+                    .map_err(|cause| Error::with_source(Kind::Config(format!("{setting} gave no agent key")), cause))?;
+                check(&text, setting)
+            }
+        }
+    }
+}
+
+impl KeySource {
+    /// Reads and checks the key.
+    pub(crate) fn open(origin: Origin) -> Result<Self> {
+        let current = Mutex::new(origin.read()?);
+        Ok(Self(Arc::new(Inner { origin, current })))
+    }
+
+    /// The key that was read last, marked sensitive.
+    pub(crate) fn current(&self) -> HeaderValue {
+        self.0.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the key anew; whether it is another one now. A file or provider that fails leaves the key as it was. May block.
+    pub(crate) fn reread(&self) -> bool {
+        if matches!(self.0.origin, Origin::Fixed { .. }) {
+            return false;
+        }
+        match self.0.origin.read() {
+            Ok(key) => {
+                let mut current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
+                let changed = *current != key;
+                *current = key;
+                changed
+            }
+            Err(error) => {
+                tracing::warn!(target: "otas", %error, "the agent key could not be read anew; the last one stays in use");
+                false
+            }
+        }
+    }
+
+    /// Whether the key can change while the program runs.
+    pub(crate) fn can_change(&self) -> bool {
+        !matches!(self.0.origin, Origin::Fixed { .. })
+    }
+}
+
+fn read_file(path: &Path) -> Result<HeaderValue> {
+    let setting = format!("the key file `{}`", path.display());
+    let text = std::fs::read_to_string(path).map_err(|cause| {
+        Error::with_source(Kind::Config(format!("{setting} cannot be read; check the path and its rights")), cause)
+    })?;
+    check(&text, &setting)
+}
+
+/// The key as a header value, or what is wrong with it. No message shows the key.
+fn check(text: &str, setting: &str) -> Result<HeaderValue> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Error::config(format!(
+            "{setting} holds no agent key; put in the key that OTAS showed when the agent was created"
+        )));
+    }
+    if !text.starts_with(PREFIX) {
+        return Err(Error::config(format!(
+            "{setting} holds a text that is not an agent key: it does not begin with `{PREFIX}`; check that it is not another token"
+        )));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::config(format!(
+            "{setting} holds an agent key with characters that no HTTP header can carry; copy it again, without quotes or spaces"
+        )));
+    }
+    if text.len() == USUAL_LENGTH && text[NAME].contains('_') {
+        return Err(Error::config(format!(
+            "{setting} holds an agent key that can never work: its name (characters 7 to 17) has an underscore, and the server refuses \
+             every such key for ever; have the agent's key issued again"
+        )));
+    }
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        Error::config(format!("{setting} holds an agent key that no HTTP header can carry; copy it again"))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.origin {
+            Origin::Fixed { setting, .. } => write!(f, "KeySource({setting})"),
+            Origin::File(path) => write!(f, "KeySource({})", path.display()),
+            Origin::Provider(_) => f.write_str("KeySource(provider)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(key: &str) -> Result<HeaderValue, String> {
+        check(key, "OTAS_AGENT_KEY").map_err(|error| error.to_string())
+    }
+
+    fn key(name: &str) -> String {
+        format!("agent_{name}_{}", "s".repeat(43))
+    }
+
+    #[test]
+    fn a_key_of_the_usual_form_or_of_an_unknown_length_is_accepted() {
+        assert_eq!(verdict(&key("abcdefghijk")).unwrap(), key("abcdefghijk").as_str());
+        assert!(verdict("agent_a_b").is_ok());
+        assert!(verdict(&format!("agent_a_b_{}", "s".repeat(90))).is_ok());
+        assert!(verdict(&format!("  {}\n", key("abc-efghijk"))).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_can_never_work_is_told_before_any_request() {
+        for name in ["abcde_ghijk", "_bcdefghijk", "abcdefghij_"] {
+            let message = verdict(&key(name)).unwrap_err();
+            assert!(message.contains("never work") && message.contains("issued again"), "{message}");
+            assert!(!message.contains(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_shown() {
+        for (text, word) in [
+            ("", "holds no agent key"),
+            ("otas_abc_def", "does not begin"),
+            ("agent_a b", "characters"),
+            ("agent_ä", "characters"),
+        ] {
+            let message = verdict(text).unwrap_err();
+            assert!(message.contains(word) && message.starts_with("OTAS_AGENT_KEY"), "{message}");
+            assert!(text.is_empty() || !message.contains(text), "{message}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! One reqwest client for each runtime: it must not outlive the runtime that opened its connections.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use once_cell::sync::Lazy;
+use reqwest::header::HeaderName;
+use tokio::runtime::{Handle, Id};
+
+use crate::client::Client;
+use crate::config::Settings;
+use crate::error::Result;
+use crate::http::redirect;
+
+/// More runtimes than this at a time are rare; the oldest client makes room.
+const RUNTIMES: usize = 16;
+
+/// What sends on one runtime.
+#[derive(Clone)]
+pub(crate) struct Sender {
+    pub(crate) client: reqwest::Client,
+    /// Credentials that the client adds to every request by itself; see [`redirect::added_by`].
+    pub(crate) adds: Arc<[HeaderName]>,
+}
+
+/// The senders of the runtimes that have sent something.
+#[derive(Default)]
+pub(crate) struct Pool(Mutex<Vec<(Option<Id>, Sender)>>);
+
+/// For requests where no valid configuration exists.
+static PLAIN: Lazy<Pool> = Lazy::new(Pool::default);
+
+impl Pool {
+    /// Builds the sender of this runtime, so that a mistake is found now.
+    pub(crate) fn new(settings: &Settings) -> Result<Self> {
+        let pool = Self::default();
+        if !settings.disabled {
+            pool.lock().push((here(), Sender::new(crate::link::build(prepared((settings.http)()))?)));
+        }
+        Ok(pool)
+    }
+
+    fn get(&self, builder: impl FnOnce() -> reqwest::ClientBuilder) -> reqwest::Result<Sender> {
+        let here = here();
+        let mut senders = self.lock();
+        if let Some((_, sender)) = senders.iter().find(|(runtime, _)| *runtime == here) {
+            return Ok(sender.clone());
+        }
+        let sender = Sender::new(prepared(builder()).build()?);
+        if senders.len() == RUNTIMES {
+            senders.remove(0);
+        }
+        senders.push((here, sender.clone()));
+        Ok(sender)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Option<Id>, Sender)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sender {
+    fn new(client: reqwest::Client) -> Self {
+        let adds = redirect::added_by(&client).into();
+        Self { client, adds }
+    }
+}
+
+/// The sender for this runtime and the settings of `client`.
+pub(crate) fn sender(client: Option<&Client>) -> reqwest::Result<Sender> {
+    match client {
+        Some(client) => client.pool().get(|| (client.settings().http)()),
+        None => PLAIN.get(reqwest::Client::builder),
+    }
+}
+
+fn here() -> Option<Id> {
+    Handle::try_current().ok().map(|handle| handle.id())
+}
+
+/// Redirects are ours: one that reqwest follows carries the token wherever it leads.
+fn prepared(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    builder.redirect(redirect::policy())
+}

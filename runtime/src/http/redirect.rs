@@ -1,0 +1,154 @@
+//! Redirects, hop by hop: reqwest's limits and rules, with the request of each hop in our hands.
+
+use std::fmt;
+use std::future::Future;
+
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION,
+};
+use http::header::{TRANSFER_ENCODING, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use reqwest::redirect::Policy;
+use reqwest::{Request, Response};
+use url::Url;
+
+use crate::wire::header;
+
+/// What a request loses when it goes to another host; the list is reqwest's.
+static CREDENTIALS: [HeaderName; 5] =
+    [AUTHORIZATION, COOKIE, HeaderName::from_static("cookie2"), PROXY_AUTHORIZATION, WWW_AUTHENTICATE];
+static SECRETS: [HeaderName; 2] =
+    [HeaderName::from_static(header::AGENT_KEY), HeaderName::from_static(header::SESSION_TOKEN)];
+
+tokio::task_local! {
+    /// Set while the last hop that is allowed is on its way: reqwest's own error for one more can only be made by reqwest.
+    static LAST_HOP: ();
+}
+
+/// Follows nothing; a redirect that comes as the answer to the last hop is an error.
+pub(crate) fn policy() -> Policy {
+    Policy::custom(
+        |attempt| {
+            if LAST_HOP.try_with(|()| ()).is_ok() { attempt.error(TooManyRedirects) } else { attempt.stop() }
+        },
+    )
+}
+
+/// Sends as the last hop that is allowed.
+pub(crate) async fn last_hop<F: Future>(sent: F) -> F::Output {
+    LAST_HOP.scope((), sent).await
+}
+
+#[derive(Debug)]
+struct TooManyRedirects;
+
+impl fmt::Display for TooManyRedirects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many redirects")
+    }
+}
+
+impl std::error::Error for TooManyRedirects {}
+
+/// A copy of a request, kept in case that its answer is a redirect.
+pub(crate) struct Spare {
+    request: Request,
+    /// A body that is a stream cannot be sent again.
+    has_body: bool,
+}
+
+impl Spare {
+    pub(crate) fn of(request: &mut Request) -> Option<Self> {
+        if let Some(request) = request.try_clone() {
+            return Some(Self { request, has_body: true });
+        }
+        let stream = request.body_mut().take();
+        let copy = request.try_clone();
+        *request.body_mut() = stream;
+        copy.map(|request| Self { request, has_body: false })
+    }
+
+    /// The request that the answer asks for; `None` where it is no redirect, or one that cannot be followed.
+    pub(crate) fn follow(mut self, answer: &Response, added: &[HeaderName]) -> Option<Request> {
+        let keeps_body = match answer.status() {
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => *self.request.method() != Method::POST,
+            StatusCode::SEE_OTHER => false,
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+            _ => return None,
+        };
+        if keeps_body && !self.has_body {
+            return None;
+        }
+        let location = std::str::from_utf8(answer.headers().get(LOCATION)?.as_bytes()).ok()?;
+        let mut next = answer.url().join(location).ok()?;
+        next.set_fragment(None);
+        if !keeps_body {
+            self.drop_body();
+        }
+        if leaves_host(answer.url(), &next) {
+            withhold(self.request.headers_mut(), &CREDENTIALS, added);
+        }
+        *self.request.url_mut() = next;
+        Some(self.request)
+    }
+
+    fn drop_body(&mut self) {
+        if *self.request.method() != Method::HEAD {
+            *self.request.method_mut() = Method::GET;
+        }
+        *self.request.body_mut() = None;
+        for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING] {
+            self.request.headers_mut().remove(name);
+        }
+    }
+}
+
+fn leaves_host(from: &Url, to: &Url) -> bool {
+    from.host_str() != to.host_str()
+        || from.port_or_known_default() != to.port_or_known_default()
+        || from.scheme() != to.scheme()
+}
+
+/// Takes headers out of a request. Those that reqwest would add again by itself are left empty instead.
+fn withhold(headers: &mut HeaderMap, names: &[HeaderName], added: &[HeaderName]) {
+    for name in names {
+        if added.contains(name) {
+            headers.insert(name, HeaderValue::from_static(""));
+        } else {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Keeps the library's secrets out of a request, also where they were put in by hand.
+pub(crate) fn withhold_secrets(headers: &mut HeaderMap, added: &[HeaderName]) {
+    withhold(headers, &SECRETS, added);
+}
+
+/// The credentials among a client's default headers, which it adds to every hop that does not have them. Nothing but its `Debug` tells them;
+/// where that does not look as expected, all are taken to be there.
+pub(crate) fn added_by(client: &reqwest::Client) -> Vec<HeaderName> {
+    let shown = format!("{client:?}").to_ascii_lowercase();
+    let legible = shown.contains("default_headers: {") && shown.contains("\"accept\"");
+    let added = |name: &&HeaderName| !legible || shown.contains(&format!("\"{name}\""));
+    CREDENTIALS.iter().chain(&SECRETS).filter(added).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_among_a_clients_default_headers_are_found() {
+        let plain = reqwest::Client::new();
+        assert_eq!(added_by(&plain), Vec::<HeaderName>::new());
+        let mut secret = HeaderValue::from_static("hunter2");
+        secret.set_sensitive(true);
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, secret),
+            (HeaderName::from_static(header::AGENT_KEY), "k".parse().unwrap()),
+        ]);
+        let client = reqwest::Client::builder().default_headers(headers).build().unwrap();
+        assert_eq!(added_by(&client), [AUTHORIZATION, HeaderName::from_static(header::AGENT_KEY)]);
+    }
+}

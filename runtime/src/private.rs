@@ -1,0 +1,128 @@
+//! Everything that the expansion of the attribute may name, and nothing else. No part of the public interface.
+
+use std::future::Future;
+
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::default::ambient;
+use crate::error::Error;
+use crate::meta::{self, Meta};
+use crate::run::{self, Stage};
+
+pub use crate::meta::Field;
+pub use crate::run::InSession;
+
+/// A call that has not begun: what to open, or that nothing is to be opened.
+#[derive(Debug)]
+pub struct Prepared(Option<Box<Stage>>);
+
+/// Whether a meta is needed at all: not where OTAS is switched off or no client can be had.
+pub fn wanted() -> bool {
+    ambient().is_ok_and(|client| !client.is_disabled())
+}
+
+/// A session of the surrounding client's, for a call of `function`.
+pub fn open(function: &'static str, meta: Meta) -> Prepared {
+    Prepared(Some(Box::new(match ambient() {
+        Ok(client) => Stage::asked(client, function, meta),
+        Err(error) => Stage::Failed { error, client: None },
+    })))
+}
+
+/// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.
+pub fn unopened() -> Prepared {
+    Prepared(match ambient() {
+        Ok(client) => run::without_session(client).map(Box::new),
+        Err(error) => Some(Box::new(Stage::Failed { error, client: None })),
+    })
+}
+
+/// A session of this client's. Only a client that opens needs the meta.
+pub fn open_with(client: &Client, function: &'static str, meta: impl FnOnce() -> Meta) -> Prepared {
+    let stage = if client.is_disabled() {
+        Stage::masked(client.clone())
+    } else {
+        Stage::asked(client.clone(), function, meta())
+    };
+    Prepared(Some(Box::new(stage)))
+}
+
+/// `{ "key": value, .. }`
+pub fn object(fields: &[(&str, &dyn Field)]) -> Meta {
+    meta::object(fields)
+}
+
+/// `[value, ..]`
+pub fn list(items: &[&dyn Field]) -> Meta {
+    meta::list(items)
+}
+
+/// A key that is an expression.
+pub fn key(key: &(impl std::fmt::Display + ?Sized)) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    // Not `to_string`, which panics where a `Display` fails.
+    let _ = write!(text, "{key}");
+    text
+}
+
+/// A meta that is an expression.
+pub fn value<T: Serialize + ?Sized>(value: &T) -> Meta {
+    Meta::from_serialize(value)
+}
+
+/// `on_error = continue`: a call without a session runs all the same.
+pub fn in_session<B: Future>(prepared: Prepared, body: B) -> InSession<B, ()> {
+    InSession::new(prepared.0, None, body)
+}
+
+/// `on_error = fail`, or a handler of the user's: a call without a session has the value that the handler makes of the failure.
+pub fn in_session_or<B, H>(prepared: Prepared, handler: H, body: B) -> InSession<B, H>
+where
+    B: Future,
+    H: FnOnce(Error) -> B::Output,
+{
+    InSession::new(prepared.0, Some((handler, |handler, error| handler(error))), body)
+}
+
+/// Tells the compiler what the handler returns, so that `?` and `into` in it know their type.
+pub fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
+    handler
+}
+
+/// The handler of `on_error = fail`.
+pub fn fail<R: Fallible>(error: Error) -> R {
+    R::failed(error)
+}
+
+/// A return type that can carry the failure.
+#[diagnostic::on_unimplemented(
+    message = "`on_error = fail` makes the failure the function's own, and `{Self}` cannot carry it",
+    label = "cannot hold an `otas::Error`",
+    note = "write a return type `Result<_, E>` with `E: From<otas::Error>`, or map the failure yourself: `on_error = |error| ..`, or leave `on_error` out: then the body runs without a session"
+)]
+pub trait Fallible {
+    #[doc(hidden)]
+    fn failed(error: Error) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: From<Error>> Fallible for Result<T, E> {
+    fn failed(error: Error) -> Self {
+        Err(error.into())
+    }
+}
+
+/// Has any type, for a `return` that never runs.
+pub fn never<T>() -> T {
+    // Reached by no expansion: each stands behind `if false`.
+    loop {
+        std::thread::park();
+    }
+}
+
+/// `main`: what is not delivered yet goes out before the program ends. In a box, so that the run is not stored twice.
+pub async fn and_flush<B: Future, H>(run: InSession<B, H>) -> B::Output {
+    Box::pin(run).await
+}

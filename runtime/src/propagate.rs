@@ -1,0 +1,174 @@
+//! Carrying a session to where a task-local is lost: spawned tasks, threads, streams, and response bodies.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use futures_core::Stream;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::task::JoinHandle;
+
+use crate::session::{Scope, Session};
+
+/// Carries a session along with a future, a stream, or a response body: whatever is done inside belongs to the session, wherever it is polled.
+///
+/// A session is current in a task, not in those that it starts. What looks right loses it:
+///
+/// ```no_run
+/// # async fn call() {}
+/// # #[otas::otas_session] async fn run() {
+/// tokio::spawn(call());                            // wrong: sent outside every session
+/// # let items: Vec<u8> = vec![];
+/// let mut set = tokio::task::JoinSet::new();
+/// for _ in items { set.spawn(call()); }            // wrong
+/// # }
+/// ```
+///
+/// and this keeps it:
+///
+/// ```no_run
+/// use otas::SessionExt;
+/// # async fn call() {}
+/// # #[otas::otas_session] async fn run() {
+/// otas::spawn(call());
+/// # let items: Vec<u8> = vec![];
+/// let mut set = tokio::task::JoinSet::new();
+/// for _ in items { set.spawn(call().in_current_session()); }
+/// # }
+/// ```
+///
+/// The body of a response is polled by the server after the handler has returned; wrap the stream that it is made of:
+///
+/// ```
+/// use otas::SessionExt;
+/// # fn tokens() -> impl futures_core::Stream<Item = u8> { EmptyStream }
+/// # struct EmptyStream;
+/// # impl futures_core::Stream for EmptyStream { type Item = u8;
+/// #   fn poll_next(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<u8>> { std::task::Poll::Ready(None) } }
+/// # fn handler() {
+/// let stream = tokens().in_current_session();      // then Sse::new(stream), Body::from_stream(stream), ...
+/// # let _ = stream; }
+/// ```
+///
+/// The session stays open as long as anything holds it.
+pub trait SessionExt: Sized {
+    /// Carries the session that is current now, when this is called. Outside every session it changes nothing.
+    fn in_current_session(self) -> WithSession<Self> {
+        WithSession { inner: Some(self), scope: Scope::set() }
+    }
+
+    /// Carries the given session.
+    fn with_session(self, session: &Session) -> WithSession<Self> {
+        WithSession { inner: Some(self), scope: Some(Scope::Session(session.clone())) }
+    }
+}
+
+impl<T> SessionExt for T {}
+
+pin_project! {
+    /// What [`SessionExt`] makes: a [`Future`], a [`Stream`] or an [`http_body::Body`], as its inside is one.
+    #[derive(Debug)]
+    #[must_use = "futures and streams do nothing unless polled"]
+    pub struct WithSession<T> {
+        #[pin]
+        inner: Option<T>,
+        scope: Option<Scope>,
+    }
+
+    impl<T> PinnedDrop for WithSession<T> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(scope) = this.scope.take() {
+                scope.enter_to_drop(|| this.inner.set(None));
+            }
+        }
+    }
+}
+
+/// Runs `poll` on the inside, in the scope that is carried.
+fn within<T, R>(wrapper: Pin<&mut WithSession<T>>, poll: impl FnOnce(Pin<&mut T>) -> Poll<R>) -> Poll<R> {
+    let this = wrapper.project();
+    // The inside is there until the wrapper is dropped.
+    let Some(inner) = this.inner.as_pin_mut() else {
+        return Poll::Pending;
+    };
+    match this.scope {
+        Some(scope) => scope.clone().enter(|| poll(inner)),
+        None => poll(inner),
+    }
+}
+
+impl<F: Future> Future for WithSession<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        within(self, |inner| inner.poll(cx))
+    }
+}
+
+impl<S: Stream> Stream for WithSession<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        within(self, |inner| inner.poll_next(cx))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.inner.as_ref().map_or((0, None), Stream::size_hint)
+    }
+}
+
+impl<B: Body> Body for WithSession<B>
+where
+    B::Data: Buf,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        within(self, |inner| inner.poll_frame(cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+/// [`tokio::spawn`], with the current session.
+///
+/// # Panics
+///
+/// Outside a tokio runtime, as tokio's own.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "the one door to tokio's spawn: it carries the session")]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(future.in_current_session())
+}
+
+/// [`tokio::task::spawn_blocking`], with the current session.
+///
+/// # Panics
+///
+/// Outside a tokio runtime, as tokio's own.
+#[track_caller]
+pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let scope = Scope::set();
+    tokio::task::spawn_blocking(move || match scope {
+        Some(scope) => scope.enter(work),
+        None => work(),
+    })
+}

@@ -1,0 +1,118 @@
+//! When a session's token is to be renewed: pure functions of `now`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::token::Grant;
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// The token in use, and what is known about the next one.
+pub(crate) struct Renewal {
+    pub(crate) grant: Arc<Grant>,
+    /// How many renewals have ended, well or not: who waited for one sees that it was made.
+    pub(crate) ended: u64,
+    /// Why the last one failed; none where it did not.
+    pub(crate) failed: Option<Error>,
+    failures: u32,
+    due: Instant,
+    expires: Option<Instant>,
+}
+
+/// What a use of the token calls for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The token serves.
+    No,
+    /// It serves, and a new one is to be asked for meanwhile.
+    Soon,
+    /// It has expired: the new one is to be waited for.
+    Now,
+}
+
+impl Renewal {
+    /// Counts from the receipt of the token: the server's clock may differ from this one.
+    pub(crate) fn new(grant: Grant, before: Duration, now: Instant) -> Self {
+        let early = before.min(grant.life / 2);
+        let far = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        Self {
+            ended: 0,
+            failed: None,
+            failures: 0,
+            due: now.checked_add((grant.life - early).min(far)).unwrap_or(now),
+            expires: now.checked_add(grant.life),
+            grant: Arc::new(grant),
+        }
+    }
+
+    pub(crate) fn due(&self, now: Instant) -> Due {
+        if now < self.due {
+            Due::No
+        } else if self.expires.is_some_and(|expires| now >= expires) {
+            Due::Now
+        } else {
+            Due::Soon
+        }
+    }
+
+    /// A new token has come.
+    pub(crate) fn succeeded(&mut self, grant: Grant, before: Duration, now: Instant) {
+        *self = Self { ended: self.ended + 1, ..Self::new(grant, before, now) };
+    }
+
+    /// It could not be had: again later, while the old one serves.
+    pub(crate) fn failed(&mut self, error: Error, now: Instant) {
+        let pause = (FIRST_RETRY * 2_u32.pow(self.failures.min(6))).min(LONGEST_RETRY);
+        self.failures += 1;
+        self.ended += 1;
+        self.failed = Some(error);
+        self.due = now + pause;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn grant(life: Duration) -> Grant {
+        let mut grant =
+            Grant::read("e30.eyJhZ2VudF9zZXNzaW9uX2lkIjoicyIsImFnZW50X2lkIjoiYSIsImlhdCI6MCwiZXhwIjoxfQ.x").unwrap();
+        grant.life = life;
+        grant
+    }
+
+    #[test]
+    fn a_token_is_renewed_a_day_before_it_expires_or_after_half_its_life() {
+        let now = Instant::now();
+        let month = Renewal::new(grant(HOUR * 720), HOUR * 24, now);
+        assert_eq!(month.due(now + HOUR * 696 - HOUR / 60), Due::No);
+        assert_eq!(month.due(now + HOUR * 696), Due::Soon);
+        assert_eq!(month.due(now + HOUR * 720), Due::Now);
+        let short = Renewal::new(grant(HOUR), HOUR * 24, now);
+        assert_eq!(short.due(now + HOUR / 2 - HOUR / 60), Due::No);
+        assert_eq!(short.due(now + HOUR / 2), Due::Soon);
+        let endless = Renewal::new(grant(Duration::MAX), HOUR * 24, now);
+        assert_eq!(endless.due(now + HOUR * 24 * 365), Due::No);
+    }
+
+    #[test]
+    fn a_failed_renewal_is_tried_again_with_growing_pauses_up_to_a_minute() {
+        let mut now = Instant::now();
+        let mut renewal = Renewal::new(grant(HOUR), HOUR * 24, now);
+        now += HOUR / 2;
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(renewal.due(now), Due::Soon);
+            renewal.failed(Error::new(Kind::Disabled), now);
+            now += Duration::from_secs(seconds) - Duration::from_millis(1);
+            assert_eq!(renewal.due(now), Due::No);
+            now += Duration::from_millis(1);
+        }
+        renewal.succeeded(grant(HOUR), HOUR * 24, now);
+        assert_eq!((renewal.due(now), renewal.failed.is_none(), renewal.ended), (Due::No, true, 9));
+    }
+}

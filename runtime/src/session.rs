@@ -1,0 +1,305 @@
+//! A session: its handle, and the task-local that says which one is current.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use serde_json::{Map, Value};
+use tokio::task::futures::TaskLocalFuture;
+
+use crate::client::Client;
+use crate::error::{Error, Kind, Result};
+use crate::notice;
+use crate::renewal::{Due, Renewal};
+use crate::token::{Grant, SessionId, Token};
+
+/// The key in the meta of a renewed session that names the one before.
+const PREVIOUS: &str = "otas.previous_session_id";
+
+tokio::task_local! {
+    static CURRENT: Scope;
+}
+
+/// What is current in a task.
+#[derive(Clone, Debug)]
+pub(crate) enum Scope {
+    /// A session, and by it its client.
+    Session(Session),
+    /// No session (it could not be opened, or none was asked for): an outer one is masked, the client is remembered.
+    Client(Client),
+    /// Neither.
+    Empty,
+}
+
+impl Scope {
+    /// Runs `f` inside; the outer scope is restored when it returns or panics.
+    pub(crate) fn enter<R>(self, f: impl FnOnce() -> R) -> R {
+        CURRENT.sync_scope(self, f)
+    }
+
+    /// [`enter`](Self::enter) for destructors: they also run while a thread ends, when its task-locals are gone. Then `f` runs without a
+    /// scope. Dropping a future of tokio's is the only way into a scope that does not panic then.
+    pub(crate) fn enter_to_drop(self, f: impl FnOnce()) {
+        drop(CURRENT.scope(self, OnDrop(Some(f))));
+    }
+
+    /// The scope of this task, where it is inside one.
+    pub(crate) fn set() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+
+    /// Whether this task is inside any scope.
+    pub(crate) fn is_set() -> bool {
+        CURRENT.try_with(|_| ()).is_ok()
+    }
+
+    /// The scope of this task.
+    pub(crate) fn current() -> Self {
+        Self::set().unwrap_or(Self::Empty)
+    }
+
+    /// The client of this task's scope.
+    pub(crate) fn client() -> Option<Client> {
+        CURRENT
+            .try_with(|scope| match scope {
+                Self::Session(session) => Some(session.client().clone()),
+                Self::Client(client) => Some(client.clone()),
+                Self::Empty => None,
+            })
+            .ok()
+            .flatten()
+    }
+
+    /// Runs a future inside; it is dropped inside as well, and where the thread has no locals any more, plainly.
+    pub(crate) fn hold<F: Future>(self, future: F) -> TaskLocalFuture<Self, F> {
+        CURRENT.scope(self, future)
+    }
+}
+
+/// Never polled: it runs the function when it is dropped.
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Future for OnDrop<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
+/// A session: one run of an agent, as OTAS records it. A handle: cloning it is cheap, and every clone is the same session.
+///
+/// The attribute opens one for each call. Where it does not fit, [`Client::open`] opens one by hand:
+///
+/// ```
+/// # async fn run(client: otas::Client) -> otas::Result<()> {
+/// let session = client.open(serde_json::json!({ "task_name": "nightly" })).await?;
+/// session.scope(async { /* every request through otas::http belongs to the session */ }).await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    meta: Map<String, Value>,
+    process: u32,
+    renewal: RwLock<Renewal>,
+    /// One renewal at a time.
+    one: tokio::sync::Mutex<()>,
+    /// A renewal runs in the background.
+    renewing: AtomicBool,
+    /// How many calls outside the domain have started.
+    calls: AtomicU64,
+}
+
+impl Session {
+    pub(crate) fn new(client: Client, meta: Map<String, Value>, grant: Grant) -> Self {
+        let world = client.world();
+        let (process, now) = (world.process_id(), world.now());
+        let renewal = RwLock::new(Renewal::new(grant, client.settings().renew_before, now));
+        let (one, renewing, calls) = Default::default();
+        Self(Arc::new(Inner { client, meta, process, renewal, one, renewing, calls }))
+    }
+
+    /// The session of this task; `None` outside every session, where it could not be opened, and where OTAS is switched off.
+    ///
+    /// A session is current inside the annotated function, [`scope`](Self::scope) and [`enter`](Self::enter), across every `.await`,
+    /// `join!`, `select!` and `timeout` in them. It is **not** in tasks and threads that they start (`tokio::spawn`, `spawn_blocking`,
+    /// `std::thread`), nor in a response body that a server polls after the handler has returned.
+    pub fn current() -> Option<Self> {
+        match Scope::current() {
+            Scope::Session(session) => Some(session),
+            Scope::Client(_) | Scope::Empty => None,
+        }
+    }
+
+    /// The session's id; of a session that was [renewed](Self::renew), the newest.
+    pub fn id(&self) -> SessionId {
+        self.grant().session_id.clone()
+    }
+
+    /// The id of the agent that the agent key belongs to.
+    pub fn agent_id(&self) -> Arc<str> {
+        self.grant().agent_id.clone()
+    }
+
+    /// When the token expires, by the server's clock.
+    pub fn expires_at(&self) -> SystemTime {
+        self.grant().expires_at
+    }
+
+    /// The meta that the session was opened with.
+    pub fn meta(&self) -> &Map<String, Value> {
+        &self.0.meta
+    }
+
+    /// The client that opened the session.
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    /// The session's token, to be sent within the project's domain by a client that this library does not know.
+    ///
+    /// # Errors
+    ///
+    /// [`is_forked`](Error::is_forked): the session was opened by another process, of which this one is a fork.
+    pub fn token(&self) -> Result<Token> {
+        self.check_process()?;
+        if self.due() != Due::No {
+            self.renew_in_background();
+        }
+        Ok(self.grant().token.clone())
+    }
+
+    /// Opens a continuation now, as at the boundary of a task: a new session with the same meta and `otas.previous_session_id`. Every
+    /// handle and every later request uses it; a request under way keeps the token that it took. By itself a session is renewed before its
+    /// token expires ([`renew_before`](crate::ConfigBuilder::renew_before)), while the old token serves.
+    ///
+    /// Who calls this while a renewal is under way waits for that one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::open`]; the session goes on with its old token. [`is_forked`](Error::is_forked): it belongs to another process.
+    pub async fn renew(&self) -> Result<SessionId> {
+        self.check_process()?;
+        let ended = self.renewal(|renewal| renewal.ended);
+        self.continuation(ended).await?;
+        Ok(self.id())
+    }
+
+    /// Runs a future in which this session is current. The future is also dropped inside.
+    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
+        Scope::Session(self.clone()).hold(future).await
+    }
+
+    /// Runs synchronous code in which this session is current.
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        Scope::Session(self.clone()).enter(f)
+    }
+
+    /// What the server granted last.
+    pub(crate) fn grant(&self) -> Arc<Grant> {
+        self.renewal(|renewal| renewal.grant.clone())
+    }
+
+    /// What a request is to use: renewed before it expires, and waited for only where it has expired already.
+    pub(crate) async fn grant_to_use(&self) -> Result<Arc<Grant>> {
+        self.check_process()?;
+        match self.due() {
+            Due::No => {}
+            Due::Soon => self.renew_in_background(),
+            Due::Now => {
+                let ended = self.renewal(|renewal| renewal.ended);
+                // Said where it failed; the old token is the best that there is.
+                let _ = self.continuation(ended).await;
+            }
+        }
+        Ok(self.grant())
+    }
+
+    /// The place of a call that starts now among those of the session.
+    pub(crate) fn next_call(&self) -> u64 {
+        self.0.calls.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn renewal<R>(&self, read: impl FnOnce(&Renewal) -> R) -> R {
+        read(&self.0.renewal.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn due(&self) -> Due {
+        let now = self.0.client.world().now();
+        self.renewal(|renewal| renewal.due(now))
+    }
+
+    fn renew_in_background(&self) {
+        if self.0.renewing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let session = self.clone();
+        let started = self.0.client.in_background(async move {
+            let ended = session.renewal(|renewal| renewal.ended);
+            if session.due() != Due::No {
+                let _ = session.continuation(ended).await;
+            }
+            session.0.renewing.store(false, Ordering::Release);
+        });
+        if !started {
+            self.0.renewing.store(false, Ordering::Release);
+        }
+    }
+
+    /// Renews, unless a renewal has ended since `ended` was read: then its outcome is this one's too.
+    async fn continuation(&self, ended: u64) -> Result<()> {
+        let _one = self.0.one.lock().await;
+        let (now_ended, failed, previous) =
+            self.renewal(|renewal| (renewal.ended, renewal.failed.clone(), renewal.grant.session_id.clone()));
+        if now_ended != ended {
+            return failed.map_or(Ok(()), Err);
+        }
+        let mut meta = self.0.meta.clone();
+        meta.insert(PREVIOUS.to_owned(), Value::String(previous.to_string()));
+        let opened = self.0.client.start_open(meta).await;
+        let client = &self.0.client;
+        let mut renewal = self.0.renewal.write().unwrap_or_else(PoisonError::into_inner);
+        match opened {
+            Ok(next) => {
+                renewal.succeeded(Grant::clone(&next.grant()), client.settings().renew_before, client.world().now());
+                Ok(())
+            }
+            Err(error) => {
+                if renewal.failed.is_none() {
+                    notice::warn(&format!("session {previous} could not be renewed yet: {}", error.with_causes()));
+                }
+                renewal.failed(error.clone(), client.world().now());
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.0.process == self.0.client.world().process_id() { Ok(()) } else { Err(Error::new(Kind::Forked)) }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let grant = self.grant();
+        f.debug_struct("Session")
+            .field("id", &grant.session_id)
+            .field("agent_id", &grant.agent_id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+//! The session's token: a secret that cannot be printed, compared or serialised by accident, and what can be read from it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderValue;
+use serde::Deserialize;
+
+/// The id of a session, as OTAS shows it: safe to print, to log, and to hand to another process (which opens a session of its own).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for SessionId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for SessionId {
+    /// Takes the text as it is; ids are compared by their text.
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text.into())
+    }
+}
+
+/// A session's token. It belongs to one run of one process: it is not printed, not compared, not serialised, and goes into a request only
+/// by [`expose_secret`](Self::expose_secret), where the helpers of [`http`](crate::http) cannot do it for you.
+#[derive(Clone)]
+pub struct Token(HeaderValue);
+
+impl Token {
+    /// The JWT itself, for the header `X-OTAS-AGENT-SESSION-TOKEN` of a request within the project's domain.
+    pub fn expose_secret(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn header(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token([redacted])")
+    }
+}
+
+/// What UASAM granted with one token.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    pub(crate) token: Token,
+    pub(crate) session_id: SessionId,
+    pub(crate) agent_id: Arc<str>,
+    pub(crate) expires_at: SystemTime,
+    pub(crate) life: Duration,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    agent_session_id: String,
+    agent_id: String,
+    iat: f64,
+    exp: f64,
+}
+
+impl Grant {
+    /// Reads a JWT's payload. Its signature is the server's business. `None`: this is no such token.
+    pub(crate) fn read(jwt: &str) -> Option<Self> {
+        let mut parts = jwt.split('.');
+        let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+        let claims: Claims = serde_json::from_slice(&payload).ok()?;
+        if claims.agent_session_id.is_empty() || claims.exp <= claims.iat {
+            return None;
+        }
+        let mut header = HeaderValue::from_str(jwt).ok()?;
+        header.set_sensitive(true);
+        Some(Self {
+            token: Token(header),
+            session_id: SessionId(claims.agent_session_id.into()),
+            agent_id: claims.agent_id.into(),
+            expires_at: SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(claims.exp).ok()?)?,
+            life: Duration::try_from_secs_f64(claims.exp - claims.iat).ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jwt(payload: &str) -> String {
+        format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    const GOOD: &str = r#"{"agent_session_id":"3f2c","agent_id":"9a","iat":1000,"exp":2000}"#;
+
+    #[test]
+    fn a_token_tells_its_session_agent_and_life() {
+        let grant = Grant::read(&jwt(GOOD)).unwrap();
+        assert_eq!((grant.session_id.as_str(), &*grant.agent_id), ("3f2c", "9a"));
+        assert_eq!(grant.expires_at, SystemTime::UNIX_EPOCH + Duration::from_secs(2000));
+        assert_eq!(grant.life, Duration::from_secs(1000));
+        assert_eq!(grant.token.expose_secret(), jwt(GOOD));
+    }
+
+    #[test]
+    fn what_is_no_token_is_told_apart_without_a_panic() {
+        for text in [
+            "",
+            "..",
+            "a.b",
+            "a.b.c",
+            "a.b.c.d",
+            &jwt("{}"),
+            &jwt("[]"),
+            &jwt("\u{0}"),
+            &jwt(&GOOD.replace("2000", "1e400")),
+        ] {
+            assert!(Grant::read(text).is_none(), "{text}");
+        }
+        assert!(Grant::read(&jwt(&GOOD.replace("2000", "999"))).is_none(), "expired when it was made");
+        assert!(Grant::read(&jwt(&GOOD.replace("2000", "1e300"))).is_none(), "beyond all time");
+        assert!(Grant::read(&format!("{}\u{7f}", jwt(GOOD))).is_none(), "not for a header");
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let grant = Grant::read(&jwt(GOOD)).unwrap();
+        assert!(!format!("{grant:?}").contains(&jwt(GOOD)));
+    }
+}
