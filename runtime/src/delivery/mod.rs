@@ -67,13 +67,19 @@ impl Delivery {
             project_id: settings.project_id.clone().unwrap_or_default(),
             key: key.clone(),
         };
-        Ok(Self::new(make, Arc::new(Brain::new(http, &settings.brain, key)), WIDTH, spawn))
+        Ok(Self::new(make, Arc::new(Brain::new(http, &settings.brain, key)), WIDTH, fastrand::f64, spawn))
     }
 
-    /// Nothing runs before the first event. `width` sessions are served at a time.
-    pub(crate) fn new(make: Make, destination: Arc<dyn Destination>, width: usize, spawn: Spawn) -> Self {
+    /// Nothing runs before the first event. `width` sessions are served at a time; `random` gives numbers in `0.0..1.0` for the pauses.
+    pub(crate) fn new(
+        make: Make,
+        destination: Arc<dyn Destination>,
+        width: usize,
+        random: impl FnMut() -> f64 + Send + 'static,
+        spawn: Spawn,
+    ) -> Self {
         let queue = Arc::new(Queue::new());
-        let engine = Engine::new(queue.clone(), make, width, Box::new(fastrand::f64));
+        let engine = Engine::new(queue.clone(), make, width, Box::new(random));
         Self { queue, spawn, parts: Mutex::new(Some((engine, destination))) }
     }
 
@@ -150,3 +156,5 @@ impl fmt::Debug for Delivery {
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "testing"))]
+mod wire_tests;
