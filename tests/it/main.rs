@@ -1,3 +1,8 @@
 //! What the library promises, shown from outside.
 
-mod attribute;
+mod support;
+
+mod domain;
+mod redirects;
+mod runtimes;
+mod sessions;
