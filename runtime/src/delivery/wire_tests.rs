@@ -54,8 +54,7 @@ fn delivery(server: &Server, hook: Option<Hook>, total: Duration, link: Link) ->
     let base: Url = server.brain_url().parse().unwrap();
     let key: Arc<dyn Key> = Arc::new(ServersKey(server.clone()));
     let brain = Brain::new(plain_http(&base, total, total).unwrap(), &base, key.clone());
-    let make =
-        Make { body_limit: 100 * 1024, redactor: Redactor::default(), hook, project_id: String::new(), key };
+    let make = Make { body_limit: 100 * 1024, redactor: Redactor::default(), hook, project_id: String::new(), key };
     let spawn = move |task| drop(link.spawn(task));
     Delivery::new(make, Arc::new(brain), WIDTH, || 0.0, Box::new(spawn))
 }
@@ -177,7 +176,8 @@ async fn nuls_are_stored_as_the_visible_symbol_wherever_they_stand() {
     });
     let bench = bench(Some(hook)).await;
     let response_headers = headers([("content-type", "text/plain")]);
-    let event = bench.stored(Call { response_body: text_body("k\0 and more"), response_headers, ..bench.call(1) }).await;
+    let event =
+        bench.stored(Call { response_body: text_body("k\0 and more"), response_headers, ..bench.call(1) }).await;
     assert_eq!(event.path, "/a\u{2400}b");
     assert_eq!(event.row["response_body"], "k\u{2400} and more");
     assert_eq!(event.custom_properties["f\u{2400}"][0], "g\u{2400}");
@@ -186,15 +186,25 @@ async fn nuls_are_stored_as_the_visible_symbol_wherever_they_stand() {
 #[tokio::test]
 async fn bodies_of_any_size_and_content_are_stored() {
     let bench = bench(None).await;
-    for (sequence, body) in [vec![1_u8; 100 * 1024], "€".repeat(60_000).into_bytes(), vec![0xff; 90_000]].into_iter().enumerate() {
-        let (request_headers, response_headers) = (headers([("content-type", "text/plain")]), headers([("content-type", "text/plain")]));
+    for (sequence, body) in
+        [vec![1_u8; 100 * 1024], "€".repeat(60_000).into_bytes(), vec![0xff; 90_000]].into_iter().enumerate()
+    {
+        let (request_headers, response_headers) =
+            (headers([("content-type", "text/plain")]), headers([("content-type", "text/plain")]));
         let (request_body, response_body) = (text_body(body.clone()), text_body(body));
         let event = bench
-            .stored(Call { request_headers, request_body, response_headers, response_body, ..bench.call(sequence as u64) })
+            .stored(Call {
+                request_headers,
+                request_body,
+                response_headers,
+                response_body,
+                ..bench.call(sequence as u64)
+            })
             .await;
         assert!(event.row["response_body"].as_str().unwrap().ends_with(" more bytes]"));
     }
-    let posts: Vec<_> = bench.server.requests().into_iter().filter(|request| request.path.contains("/log/agent/")).collect();
+    let posts: Vec<_> =
+        bench.server.requests().into_iter().filter(|request| request.path.contains("/log/agent/")).collect();
     assert_eq!(posts.len(), 3);
     for post in posts {
         assert!(post.body.len() <= 256 * 1024);
@@ -226,8 +236,18 @@ async fn whatever_a_hook_writes_is_stored() {
 async fn every_passing_fault_ends_with_the_event_stored_once() {
     let fault = |status| Fault::Status(status);
     for fault in [
-        fault(408), fault(429), fault(502), fault(503), fault(504), fault(500), Fault::Html(500), Fault::Html(503),
-        Fault::RetryAfter { status: 429, seconds: 0 }, Fault::Reset, Fault::NotHttp, Fault::Huge(10 << 20),
+        fault(408),
+        fault(429),
+        fault(502),
+        fault(503),
+        fault(504),
+        fault(500),
+        Fault::Html(500),
+        Fault::Html(503),
+        Fault::RetryAfter { status: 429, seconds: 0 },
+        Fault::Reset,
+        Fault::NotHttp,
+        Fault::Huge(10 << 20),
         Fault::Refusal(401, "invalid_or_expired_token"),
     ] {
         let bench = bench(None).await;
@@ -239,7 +259,8 @@ async fn every_passing_fault_ends_with_the_event_stored_once() {
 
         let stats = bench.settle().await;
 
-        let sequences: Vec<_> = bench.events().iter().map(|event| event.metadata["sequence"].as_u64().unwrap()).collect();
+        let sequences: Vec<_> =
+            bench.events().iter().map(|event| event.metadata["sequence"].as_u64().unwrap()).collect();
         let expected: &[u64] = if refused { &[2, 3] } else { &[1, 2, 3] };
         assert_eq!(sequences, expected, "{fault:?}: {stats}");
         assert_eq!(stats.retried, u64::from(!refused), "{fault:?}");
@@ -416,7 +437,8 @@ impl Destination for Broken {
 #[tokio::test]
 async fn a_panic_while_sending_is_counted() {
     let link = Link::start().unwrap();
-    let delivery = Delivery::new(fake::make(), Arc::new(Broken), 1, || 0.0, Box::new(move |task| drop(link.spawn(task))));
+    let delivery =
+        Delivery::new(fake::make(), Arc::new(Broken), 1, || 0.0, Box::new(move |task| drop(link.spawn(task))));
     delivery.record(fake::call("a", 1));
     assert!(delivery.flush(LONG).await.is_empty());
     assert_eq!(delivery.stats().dropped.unanswered, 1);
@@ -429,7 +451,16 @@ async fn planted_secrets_leave_the_process_nowhere() {
     let token = bench.session.token().unwrap().expose_secret().to_owned();
     let key = bench.server.agent_key();
     let mut lines = HeaderMap::new();
-    for name in ["authorization", "cookie", "set-cookie", "x-api-key", "x-otas-agent-session-token", "x-otas-new", "x-goog-api-key", "proxy-authorization"] {
+    for name in [
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "x-api-key",
+        "x-otas-agent-session-token",
+        "x-otas-new",
+        "x-goog-api-key",
+        "proxy-authorization",
+    ] {
         lines.insert(HeaderName::from_static(name), HeaderValue::from_static(MARK));
     }
     let mut marked = HeaderValue::from_static(MARK);
@@ -442,7 +473,8 @@ async fn planted_secrets_leave_the_process_nowhere() {
         r#"{{"api_key":"{MARK}","a":[{{"Password":"{MARK}"}}],"args":"{{\"client_secret\":\"{MARK}\"}}","echo":"{key} {token}","cut":{{"token":"{MARK}"#
     );
     let call = Call {
-        url: Url::parse(&format!("https://user:{MARK}@h.example/{key}/x?api_key={MARK}&q=1&sig={MARK}#{token}")).unwrap(),
+        url: Url::parse(&format!("https://user:{MARK}@h.example/{key}/x?api_key={MARK}&q=1&sig={MARK}#{token}"))
+            .unwrap(),
         request_headers: Headers::copy(&lines),
         response_headers: Headers::copy(&lines),
         request_body: text_body(body.clone()),
@@ -468,7 +500,10 @@ async fn a_thousand_sessions_are_served_and_each_in_order() {
     let sessions: Vec<_> = (0..100).map(|n| format!("s{n}")).collect();
     for sequence in 0..10 {
         for session in &sessions {
-            let origin = Arc::new(Origin { session_id: session.as_str().into(), token: bench.session.token().unwrap().header().clone() });
+            let origin = Arc::new(Origin {
+                session_id: session.as_str().into(),
+                token: bench.session.token().unwrap().header().clone(),
+            });
             let mut call = Call { origin, ..bench.call(sequence) };
             call.url.set_path(session);
             bench.delivery.record(call);
