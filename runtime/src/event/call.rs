@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
+use crate::token::SessionId;
+
 /// The session that a call belongs to; one allocation for each session, shared by its calls.
 pub(crate) struct Origin {
     /// The session's id: its events are delivered one at a time, in the order of completion.
-    pub(crate) session_id: Arc<str>,
+    pub(crate) session_id: SessionId,
     /// The session's token, which Brain asks for with each event.
     pub(crate) token: HeaderValue,
 }
