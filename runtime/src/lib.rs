@@ -17,6 +17,7 @@ mod meta;
 mod delivery;
 mod event;
 mod redact;
+pub mod audit;
 mod wire;
 mod config;
 mod world;
