@@ -5,6 +5,7 @@ mod support;
 mod attribute;
 mod attribute_lifecycle;
 mod attribute_support;
+mod capture;
 mod domain;
 mod protocol;
 mod redirects;
