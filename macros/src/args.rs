@@ -26,7 +26,7 @@ pub(crate) enum OnError {
     #[default]
     Continue,
     /// The failure is the function's own.
-    Fail,
+    Fail(Span),
     /// A path or closure makes the function's value of it.
     Handler(Vec<TokenTree>),
 }
@@ -73,16 +73,14 @@ impl Args {
         Ok(())
     }
 
-    /// The path of the module that holds what the expansion names.
-    pub(crate) fn private(&self) -> TokenStream {
+    /// The path of the module that holds what the expansion names; `span` is where a mistake shows.
+    pub(crate) fn private(&self, span: Span) -> TokenStream {
         match &self.path {
             Some(path) => {
-                let span = path.first().map_or_else(Span::call_site, TokenTree::span);
                 let path: TokenStream = path.iter().cloned().collect();
-                let rest = quote_spanned!(span=> ::__private);
-                quote_spanned!(span=> #path #rest)
+                quote_spanned!(span=> #path::__private)
             }
-            None => quote_spanned!(Span::call_site()=> ::otas::__private),
+            None => quote_spanned!(span=> ::otas::__private),
         }
     }
 }
@@ -131,7 +129,7 @@ fn missing_comma(value: &[TokenTree]) -> Result<()> {
 fn on_error(value: &[TokenTree]) -> Result<OnError> {
     match value {
         [TokenTree::Ident(word)] if word == "continue" => Ok(OnError::Continue),
-        [TokenTree::Ident(word)] if word == "fail" => Ok(OnError::Fail),
+        [TokenTree::Ident(word)] if word == "fail" => Ok(OnError::Fail(word.span())),
         [TokenTree::Literal(literal)] => Err(Error::new(
             literal.span(),
             "`on_error` is `continue`, `fail`, or a path or closure `FnOnce(otas::Error) -> ReturnType`, without quotes",
@@ -152,10 +150,10 @@ fn path(value: &[TokenTree]) -> Result<Vec<TokenTree>> {
 
 fn unknown(name: &Ident) -> Error {
     let text = name.to_string();
-    let near = NAMES.iter().map(|(known, _)| (distance(&text, known), known)).min();
-    let hint = match near {
-        Some((distance, known)) if distance <= 2 => format!("; did you mean `{known}`?"),
-        _ => String::from(";"),
+    let near = |known: &str| text.starts_with(known) || distance(&text, known) <= 2;
+    let hint = match NAMES.iter().find(|(known, _)| near(known)) {
+        Some((known, _)) => format!("; did you mean `{known}`?"),
+        None => String::from(";"),
     };
     Error::new(name.span(), format!("unknown argument `{text}`{hint} the arguments are {}", list()))
 }

@@ -34,7 +34,7 @@ use crate::value::{borrowed, is_punct};
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let args = Args::parse(args)?;
     let item = Item::parse(item)?;
-    let private = args.private();
+    let private = args.private(Span::call_site());
     let meta = meta::expand(&private, args.meta.as_deref())?;
     let context = Context { args, private, meta, name: item.name.unraw().to_string() };
     let body = if item.is_async {
@@ -96,13 +96,17 @@ impl Context {
         let type_ = item::nameable(output).filter(|type_| !type_.is_empty()).unwrap_or_else(|| quote!(_));
         match &self.args.on_error {
             OnError::Continue => None,
-            OnError::Fail => {
-                let span = output.and_then(|output| output.first()).map_or_else(Span::call_site, TokenTree::span);
-                Some(quote_spanned!(span=> #private::fail::<#type_>))
+            OnError::Fail(word) => {
+                let span = output.and_then(|output| output.first()).map_or(*word, TokenTree::span);
+                let private = self.args.private(span);
+                let type_ = if output.is_none() { quote_spanned!(span=> ()) } else { type_ };
+                Some(quote_spanned!(span=> #private::fail::<#type_>()))
             }
             OnError::Handler(handler) => {
+                let span = handler.first().map_or_else(Span::call_site, TokenTree::span);
+                let private = self.args.private(span);
                 let handler = handler.iter().cloned().collect::<TokenStream>();
-                Some(quote!(#private::handler::<#type_, _>(#handler)))
+                Some(quote_spanned!(span=> #private::handler::<#type_, _>(#handler)))
             }
         }
     }

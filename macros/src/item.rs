@@ -1,6 +1,7 @@
 //! The header of the function below the attribute: its name, its return type, its body; everything stays tokens.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::quote;
 use syn::{Error, Result};
 
 use crate::value::{as_group, is_arrow, is_punct, is_word, tokens};
@@ -75,13 +76,12 @@ fn not_a_function(item: &[TokenTree]) -> Error {
     let found =
         item.iter().find_map(|token| OTHERS.iter().find(|(word, _)| is_word(token, word)).map(|other| (token, other)));
     match found {
-        Some((token, (word, remedy))) => Error::new(
-            token.span(),
-            format!("`#[otas_session]` opens a session for each call of an `async fn`, not for a `{word}`: {remedy}"),
-        ),
+        Some((token, (word, remedy))) => {
+            Error::new(token.span(), format!("`#[otas_session]` goes on an `async fn`, and this is `{word}`: {remedy}"))
+        }
         None => Error::new(
             item.first().map_or_else(Span::call_site, TokenTree::span),
-            "`#[otas_session]` opens a session for each call of an `async fn`: put it on one",
+            "`#[otas_session]` goes on an `async fn`: it opens a session for each call of it",
         ),
     }
 }
@@ -112,7 +112,7 @@ fn output(rest: &[TokenTree]) -> Option<Vec<TokenTree>> {
 /// The return type as it can be named in the body: each `impl ..` becomes `_`. Nothing where it cannot be named: `!`, and a macro in it.
 pub(crate) fn nameable(output: Option<&[TokenTree]>) -> Option<TokenStream> {
     let Some(output) = output else {
-        return Some(TokenStream::from(TokenTree::Group(Group::new(Delimiter::Parenthesis, TokenStream::new()))));
+        return Some(quote!(()));
     };
     if matches!(output, [never] if is_punct(never, '!')) {
         return None;

@@ -5,7 +5,7 @@ use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::{Error, Result};
 
-use crate::value::{as_group, borrowed, is_alone, is_assignment, is_comma, is_punct, is_word, length, tokens};
+use crate::value::{as_group, borrowed, field, is_alone, is_assignment, is_comma, is_punct, is_word, length, tokens};
 
 /// `meta = { .. }` or any expression that serialises to an object: the expression that builds a `Meta`.
 pub(crate) fn expand(private: &TokenStream, value: Option<&[TokenTree]>) -> Result<TokenStream> {
@@ -25,7 +25,7 @@ pub(crate) fn expand(private: &TokenStream, value: Option<&[TokenTree]>) -> Resu
             ))
         }
         Some(expression) => {
-            let value = borrowed(expression);
+            let value = field(expression);
             Ok(quote_spanned!(Span::call_site()=> #private::value(#value)))
         }
     }
@@ -35,7 +35,7 @@ fn starts_entry(stream: TokenStream) -> bool {
     matches!(&tokens(stream)[..], [TokenTree::Literal(_) | TokenTree::Ident(_), colon, ..] if is_punct(colon, ':'))
 }
 
-/// A value that stands after a key or in a list, as a reference to something that can be serialised.
+/// A value that stands after a key or in a list, as a pointer to something that can be serialised.
 fn value(private: &TokenStream, value: &[TokenTree]) -> Result<TokenStream> {
     match value {
         [only] if is_word(only, "null") => Ok(quote_spanned!(only.span()=> &())),
@@ -45,9 +45,9 @@ fn value(private: &TokenStream, value: &[TokenTree]) -> Result<TokenStream> {
         }
         [only] => match as_group(only, Delimiter::Bracket).map(|group| tokens(group.stream())) {
             Some(items) if !items.iter().any(|token| is_punct(token, ';')) => list(private, &items),
-            _ => Ok(borrowed(value)),
+            _ => Ok(field(value)),
         },
-        _ => Ok(borrowed(value)),
+        _ => Ok(field(value)),
     }
 }
 
@@ -59,7 +59,7 @@ fn list(private: &TokenStream, mut rest: &[TokenTree]) -> Result<TokenStream> {
             return Err(Error::new(first.span(), "expected a value before this `,`"));
         }
         let item = value(private, &rest[..end])?;
-        items.extend(quote_spanned!(Span::call_site()=> &#item,));
+        items.extend(quote_spanned!(Span::call_site()=> #item,));
         rest = rest.get(end + 1..).unwrap_or_default();
     }
     Ok(quote_spanned!(Span::call_site()=> &#private::list(&[#items])))
@@ -87,15 +87,15 @@ fn entry<'a>(private: &TokenStream, rest: &'a [TokenTree]) -> Result<(TokenStrea
     let key = key(private, &rest[..colon], &rest[colon])?;
     let after = &rest[colon + 1..];
     let end = length(after);
-    let Some(last) = after[..end].last() else {
+    if end == 0 {
         return Err(Error::new(rest[colon].span(), "a value is missing after this `:`; `null` is one"));
-    };
+    }
     if let Some(at) = (1..end).find(|&at| is_alone(after, at)) {
         let before = &after[at - 1];
         return Err(Error::new(before.span(), format!("expected `,` before `{before}`")));
     }
     let value = self::value(private, &after[..end])?;
-    Ok((quote_spanned!(last.span()=> (#key, &#value),), after.get(end + 1..).unwrap_or_default()))
+    Ok((quote_spanned!(Span::call_site()=> (#key, #value),), after.get(end + 1..).unwrap_or_default()))
 }
 
 /// A literal as it stands; anything else that can be displayed.
@@ -117,8 +117,8 @@ fn shorthand(rest: &[TokenTree], end: usize) -> Result<TokenStream> {
     match &rest[..end] {
         [TokenTree::Ident(name)] => {
             let key = name.unraw().to_string();
-            let value = borrowed(&rest[..end]);
-            Ok(quote_spanned!(name.span()=> (#key, &#value),))
+            let value = field(&rest[..end]);
+            Ok(quote_spanned!(Span::call_site()=> (#key, #value),))
         }
         [] => Err(Error::new(rest[0].span(), "expected `\"key\": value` before this `,`")),
         [first, equals, ..] if is_assignment(&rest[1..]) => {

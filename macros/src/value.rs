@@ -58,6 +58,13 @@ pub(crate) fn borrowed(value: &[TokenTree]) -> TokenStream {
     quote_spanned!(first=> &#inner)
 }
 
+/// A reference to a reference: a pointer to anything can be made of it, be it a `str` or a slice.
+pub(crate) fn field(value: &[TokenTree]) -> TokenStream {
+    let first = value.first().map_or_else(Span::call_site, TokenTree::span);
+    let inner = borrowed(value);
+    quote_spanned!(first=> &#inner)
+}
+
 /// The length of the value that begins here: up to a comma that is not between the `<` and `>` of generic arguments.
 pub(crate) fn length(rest: &[TokenTree]) -> usize {
     let mut depth = 0usize;

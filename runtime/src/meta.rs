@@ -70,19 +70,25 @@ impl Serialize for Meta {
 
 /// A value of the attribute's meta: anything that is `Serialize`, seen through one pointer, so that the expansion stays small.
 #[diagnostic::on_unimplemented(
-    message = "a value of type `{Self}` cannot stand in `meta`: it is not `Serialize`",
+    message = "this value cannot be part of `meta`: `{Self}` is not `Serialize`",
     label = "not `serde::Serialize`",
-    note = "derive it with `#[derive(serde::Serialize)]`, or write an expression that can be serialised, such as `value.to_string()`"
+    note = "derive it with `#[derive(serde::Serialize)]`, or write something that can be serialised, such as `value.to_string()`"
 )]
 pub trait Field {
     #[doc(hidden)]
     fn to_json(&self) -> Value;
+    #[doc(hidden)]
+    fn to_meta(&self) -> Meta;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Field for T {
     fn to_json(&self) -> Value {
         in_place(self, 1)
+    }
+
+    fn to_meta(&self) -> Meta {
+        Meta::from_serialize(self)
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::future::Future;
 
-use serde::Serialize;
-
 use crate::client::Client;
 use crate::default::ambient;
 use crate::error::Error;
@@ -11,7 +9,7 @@ use crate::meta::{self, Meta};
 use crate::run::{self, Stage};
 
 pub use crate::meta::Field;
-pub use crate::run::InSession;
+pub use crate::run::{Handler, InSession};
 
 /// A call that has not begun: what to open, or that nothing is to be opened.
 #[derive(Debug)]
@@ -68,8 +66,8 @@ pub fn key(key: &(impl std::fmt::Display + ?Sized)) -> String {
 }
 
 /// A meta that is an expression.
-pub fn value<T: Serialize + ?Sized>(value: &T) -> Meta {
-    Meta::from_serialize(value)
+pub fn value(value: &dyn Field) -> Meta {
+    value.to_meta()
 }
 
 /// `on_error = continue`: a call without a session runs all the same.
@@ -78,22 +76,21 @@ pub fn in_session<B: Future>(prepared: Prepared, body: B) -> InSession<B, ()> {
 }
 
 /// `on_error = fail`, or a handler of the user's: a call without a session has the value that the handler makes of the failure.
-pub fn in_session_or<B, H>(prepared: Prepared, handler: H, body: B) -> InSession<B, H>
+pub fn in_session_or<B, H>(prepared: Prepared, handler: Handler<H, B::Output>, body: B) -> InSession<B, H>
 where
     B: Future,
-    H: FnOnce(Error) -> B::Output,
 {
-    InSession::new(prepared.0, Some((handler, |handler, error| handler(error))), body)
+    InSession::new(prepared.0, Some(handler), body)
 }
 
-/// Tells the compiler what the handler returns, so that `?` and `into` in it know their type.
-pub fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
-    handler
+/// A path or closure of the user's. Its bound stands here alone, and not again on the future: one mistake, one message.
+pub fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> Handler<H, R> {
+    Handler { handler, call: |handler, error| handler(error) }
 }
 
-/// The handler of `on_error = fail`.
-pub fn fail<R: Fallible>(error: Error) -> R {
-    R::failed(error)
+/// `on_error = fail`
+pub fn fail<R: Fallible>() -> Handler<(), R> {
+    Handler { handler: (), call: |(), error| R::failed(error) }
 }
 
 /// A return type that can carry the failure.
@@ -124,5 +121,8 @@ pub fn never<T>() -> T {
 
 /// `main`: what is not delivered yet goes out before the program ends. In a box, so that the run is not stored twice.
 pub async fn and_flush<B: Future, H>(run: InSession<B, H>) -> B::Output {
-    Box::pin(run).await
+    let client = run.client();
+    let output = Box::pin(run).await;
+    crate::default::flush_at_exit(client).await;
+    output
 }

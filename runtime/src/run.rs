@@ -9,9 +9,10 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use crate::client::{Client, Opening};
+use crate::client::Client;
 use crate::error::Error;
 use crate::meta::Meta;
+use crate::opening::Opening;
 use crate::session::Scope;
 
 /// Where a call stands. In a box, so that the future of an annotated function is two words larger than the plain one.
@@ -106,7 +107,11 @@ impl Stage {
 }
 
 /// What makes the function's value of a failure, and how it is called.
-type Handler<H, R> = (H, fn(H, Error) -> R);
+#[derive(Debug)]
+pub struct Handler<H, R> {
+    pub(crate) handler: H,
+    pub(crate) call: fn(H, Error) -> R,
+}
 
 pin_project! {
     /// A body, and the session that it runs in.
@@ -163,7 +168,7 @@ impl<B: Future, H> Future for InSession<B, H> {
             };
         };
         if let Err(error) = ready!(stage.poll_inside(this.handler.is_some(), cx)) {
-            if let Some((handler, call)) = this.handler.take() {
+            if let Some(Handler { handler, call }) = this.handler.take() {
                 this.body.set(None);
                 return Poll::Ready(call(handler, error));
             }

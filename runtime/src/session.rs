@@ -148,7 +148,7 @@ impl Session {
 
     /// The session's id; of a session that was [renewed](Self::renew), the newest.
     pub fn id(&self) -> SessionId {
-        self.grant().session_id.clone()
+        self.grant().session_id()
     }
 
     /// The id of the agent that the agent key belongs to.
@@ -181,7 +181,7 @@ impl Session {
         if self.due() != Due::No {
             self.renew_in_background();
         }
-        Ok(self.grant().token.clone())
+        Ok(self.grant().token())
     }
 
     /// Opens a continuation now, as at the boundary of a task: a new session with the same meta and `otas.previous_session_id`. Every
@@ -265,7 +265,7 @@ impl Session {
     async fn continuation(&self, ended: u64) -> Result<()> {
         let _one = self.0.one.lock().await;
         let (now_ended, failed, previous) =
-            self.renewal(|renewal| (renewal.ended, renewal.failed.clone(), renewal.grant.session_id.clone()));
+            self.renewal(|renewal| (renewal.ended, renewal.failed.clone(), renewal.grant.session_id()));
         if now_ended != ended {
             return failed.map_or(Ok(()), Err);
         }
@@ -298,7 +298,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let grant = self.grant();
         f.debug_struct("Session")
-            .field("id", &grant.session_id)
+            .field("id", &grant.session_id())
             .field("agent_id", &grant.agent_id)
             .finish_non_exhaustive()
     }

@@ -1,55 +1,184 @@
-//! The attribute at work.
-use otas::{Client, Mode, Session, otas_session};
-use serde_json::json;
+//! What the attribute does around a body: opens, masks, restores, and hands failures on.
 
-struct S {
-    id: u32,
-}
-impl S {
-    #[otas_session(meta = { "id": self.id, "n": name.len(), name, "nested": { "a": [1, null, -2, {"b": true}], (name): 1.5 } })]
-    async fn call(&self, name: String) -> serde_json::Value {
-        drop(name);
-        tokio::task::yield_now().await;
-        serde_json::Value::Object(Session::current().unwrap().meta().clone())
-    }
+use otas::{Client, Session, otas_session};
+use serde_json::{Value, json};
+
+use crate::attribute_support::{Otas, disabled, unreachable};
+
+type Test = Result<(), otas::Error>;
+
+/// The meta of the current session, as UASAM got it.
+fn meta() -> Option<Value> {
+    Session::current().map(|session| Value::Object(session.meta().clone()))
 }
 
 #[otas_session]
-async fn plain() -> serde_json::Value {
-    serde_json::Value::Object(Session::current().unwrap().meta().clone())
-}
-
-#[otas_session(client = client, meta = { "a": 1, }, on_error = fail)]
-async fn failing(client: &Client) -> Result<u8, otas::Error> {
-    Ok(1)
-}
-
-#[otas_session(client = client, on_error = |e| e.to_string())]
-async fn handled(client: &Client) -> String {
-    String::from("fine")
-}
-
-#[otas_session(client = Client::stand_in(Mode::Fails))]
-async fn masked() -> bool {
-    Session::current().is_none()
-}
-
-#[otas_session]
-async fn outer() -> bool {
-    masked().await
+async fn bare() -> Option<Value> {
+    meta()
 }
 
 #[tokio::test]
-async fn it_works() {
-    assert_eq!(plain().await, json!({}));
-    assert_eq!(
-        S { id: 7 }.call("x".into()).await,
-        json!({"id": 7, "n": 1, "name": "x", "nested": {"a": [1, null, -2, {"b": true}], "x": 1.5}})
-    );
-    let bad = Client::stand_in(Mode::Fails);
-    assert!(failing(&bad).await.is_err());
-    assert_eq!(failing(&Client::stand_in(Mode::Opens)).await.unwrap(), 1);
-    assert_eq!(failing(&Client::stand_in(Mode::Disabled)).await.unwrap(), 1);
-    assert!(handled(&bad).await.contains("UASAM"));
-    assert!(outer().await);
+async fn without_meta_an_empty_object_is_sent() -> Test {
+    let otas = Otas::start().await?;
+
+    let seen = otas.client.scope(bare()).await;
+
+    assert_eq!(seen, Some(json!({})));
+    assert_eq!(otas.metas(), [json!({})]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_call_opens_its_own_session() -> Test {
+    let otas = Otas::start().await?;
+    #[otas_session]
+    async fn id() -> Option<String> {
+        tokio::task::yield_now().await;
+        Some(Session::current()?.id().to_string())
+    }
+
+    let ids = otas.client.scope(async { tokio::join!(id(), id(), id()) }).await;
+
+    assert!(ids.0.is_some() && ids.0 != ids.1 && ids.1 != ids.2 && ids.0 != ids.2, "{ids:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_nested_call_has_its_own_session_and_the_outer_one_comes_back() -> Test {
+    let otas = Otas::start().await?;
+    #[otas_session(meta = { "level": level })]
+    async fn nested(level: u8) -> Vec<Value> {
+        let mut seen: Vec<Value> = meta().into_iter().collect();
+        if level < 2 {
+            seen.extend(Box::pin(nested(level + 1)).await);
+            seen.extend(meta());
+        }
+        seen
+    }
+
+    let seen = otas.client.scope(nested(0)).await;
+
+    let levels: Vec<_> = seen.iter().map(|meta| meta["level"].as_u64()).collect();
+    assert_eq!(levels, [0, 1, 2, 1, 0].map(Some));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_without_a_session_runs_with_the_outer_one_masked() -> Test {
+    let otas = Otas::start().await?;
+    let broken = unreachable()?;
+    #[otas_session(client = broken)]
+    async fn inner(broken: &Client) -> bool {
+        Session::current().is_none()
+    }
+    #[otas_session]
+    async fn outer(broken: &Client) -> (bool, bool) {
+        (inner(broken).await, Session::current().is_some())
+    }
+
+    let seen = otas.client.scope(outer(&broken)).await;
+
+    assert_eq!(seen, (true, true));
+    Ok(())
+}
+
+#[tokio::test]
+async fn fail_makes_it_the_functions_own_error_and_the_body_does_not_run() -> Test {
+    let ran = std::cell::Cell::new(false);
+    #[otas_session(client = client, on_error = fail)]
+    async fn body(client: &Client, ran: &std::cell::Cell<bool>) -> Result<u8, otas::Error> {
+        ran.set(true);
+        Ok(1)
+    }
+
+    let failed = body(&unreachable()?, &ran).await;
+
+    assert!(failed.is_err_and(|error| error.is_unreachable()));
+    assert!(!ran.get());
+    Ok(())
+}
+
+#[tokio::test]
+async fn fail_converts_into_any_error_that_takes_it() -> Test {
+    type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+    #[otas_session(client = &client, on_error = fail)]
+    async fn body(client: Client) -> Fallible<impl Iterator<Item = u8>> {
+        Ok(0..3)
+    }
+
+    let failed = body(unreachable()?).await;
+
+    assert!(failed.err().is_some_and(|error| error.downcast_ref::<otas::Error>().is_some()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handler_makes_the_value_of_the_failure() -> Test {
+    fn text(error: otas::Error) -> String {
+        error.to_string()
+    }
+    #[otas_session(client = client, on_error = text)]
+    async fn by_path(client: &Client) -> String {
+        String::from("ran")
+    }
+    #[otas_session(client = client, on_error = |error| Err(error.to_string().len()))]
+    async fn by_closure(client: &Client) -> Result<(), usize> {
+        Ok(())
+    }
+
+    let (broken, off) = (unreachable()?, disabled()?);
+
+    assert!(by_path(&broken).await.contains("UASAM"));
+    assert!(by_closure(&broken).await.is_err_and(|length| length > 0));
+    assert_eq!(by_path(&off).await, "ran");
+    Ok(())
+}
+
+#[tokio::test]
+async fn switched_off_it_runs_the_body_and_evaluates_no_meta() -> Test {
+    fn evaluated() -> u8 {
+        panic!("the meta was evaluated")
+    }
+    #[otas_session(client = client, meta = { "a": evaluated() }, on_error = fail)]
+    async fn named(client: &Client) -> Result<bool, otas::Error> {
+        Ok(Session::current().is_none())
+    }
+    #[otas_session(meta = { "a": evaluated() }, on_error = fail)]
+    async fn surrounding() -> Result<bool, otas::Error> {
+        Ok(Session::current().is_none())
+    }
+    let off = disabled()?;
+
+    assert!(named(&off).await?);
+    assert!(off.scope(surrounding()).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_meta_that_is_no_object_opens_a_session_that_says_so() -> Test {
+    let otas = Otas::start().await?;
+    #[otas_session(meta = [1, 2].len())]
+    async fn body() -> Option<Value> {
+        meta()
+    }
+
+    let seen = otas.client.scope(body()).await.unwrap_or_default();
+
+    assert!(seen["otas.meta_error"].as_str().is_some_and(|text| text.contains("a number")), "{seen}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn under_fail_a_meta_that_is_no_object_is_the_failure() -> Test {
+    let otas = Otas::start().await?;
+    #[otas_session(meta = "text".to_string(), on_error = fail)]
+    async fn body() -> Result<(), otas::Error> {
+        Ok(())
+    }
+
+    let failed = otas.client.scope(body()).await;
+
+    assert!(failed.is_err_and(|error| error.is_meta()));
+    assert!(otas.metas().is_empty());
+    Ok(())
 }

@@ -1,7 +1,16 @@
 //! What the library promises, shown from outside.
 
+mod support;
+
 mod attribute;
+mod attribute_lifecycle;
+mod attribute_support;
+mod capture;
+mod domain;
 mod protocol;
+mod redirects;
+mod runtimes;
+mod sessions;
 mod testing_answers;
 mod testing_client;
 mod testing_faults;

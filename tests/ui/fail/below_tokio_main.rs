@@ -1,0 +1,5 @@
+use otas::otas_session;
+
+#[tokio::main]
+#[otas_session]
+async fn main() {}

@@ -1,0 +1,6 @@
+use otas::otas_session;
+
+#[otas_session(meta = { "a": 1 "b": 2 })]
+async fn f() {}
+
+fn main() {}
