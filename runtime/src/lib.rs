@@ -55,6 +55,7 @@ mod meta;
 mod delivery;
 mod event;
 mod redact;
+pub mod audit;
 mod wire;
 mod config;
 mod world;

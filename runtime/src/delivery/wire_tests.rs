@@ -61,7 +61,7 @@ fn delivery(server: &Server, hook: Option<Hook>, total: Duration, link: Link) ->
 
 impl Bench {
     fn call(&self, sequence: u64) -> Call {
-        let token = self.session.token().unwrap().header().clone();
+        let token = self.session.token().unwrap().expose_secret().parse().unwrap();
         let origin = Arc::new(Origin { session_id: self.session.id(), token });
         Call { origin, ..fake::call("", sequence) }
     }
@@ -502,7 +502,7 @@ async fn a_thousand_sessions_are_served_and_each_in_order() {
         for session in &sessions {
             let origin = Arc::new(Origin {
                 session_id: session.as_str().into(),
-                token: bench.session.token().unwrap().header().clone(),
+                token: bench.session.token().unwrap().expose_secret().parse().unwrap(),
             });
             let mut call = Call { origin, ..bench.call(sequence) };
             call.url.set_path(session);
