@@ -49,7 +49,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let real = ["OTAS_AGENT_KEY", "OTAS_AGENT_KEY_FILE"].iter().any(|name| std::env::var_os(name).is_some());
     let (config, _local) = if real { (from_environment(&backend)?, None) } else { local(&backend).await? };
     println!("Your domain is {}: requests there carry the session's token.", services.backend);
-    println!("Everything else, such as {}, is outside: it never sees the token, and each call is logged.\n", services.weather);
+    println!(
+        "Everything else, such as {}, is outside: it never sees the token, and each call is logged.\n",
+        services.weather
+    );
 
     let _guard = otas::init(Client::new(config.clone())?)?;
     println!("Running an agent. It asks a sub-agent for help.\n");
@@ -65,7 +68,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// A local OTAS, with a project and an agent of its own.
 async fn local(backend: &Backend) -> Result<(Config, Option<Server>), Box<dyn Error>> {
     let otas = Server::builder().project_domain(&backend.url).start().await?;
-    println!("No OTAS_AGENT_KEY is set, so a local OTAS was started: UASAM at {}, Brain at {}.", otas.uasam_url(), otas.brain_url());
+    println!(
+        "No OTAS_AGENT_KEY is set, so a local OTAS was started: UASAM at {}, Brain at {}.",
+        otas.uasam_url(),
+        otas.brain_url()
+    );
     Ok((otas.config()?, Some(otas)))
 }
 
