@@ -2,4 +2,5 @@
 
 mod attribute;
 mod attribute_lifecycle;
+mod attribute_shapes;
 mod attribute_support;
