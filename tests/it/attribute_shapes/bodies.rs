@@ -165,8 +165,7 @@ async fn statements(x: u8) -> bool {
     };
     match x {
         0 => false,
-        #[allow(unused_parens, unused_braces)]
-        _ => (here()),
+        _ => here(),
     }
 }
 
