@@ -55,10 +55,7 @@ impl Args {
             let value;
             (value, rest) = split_value(&name, example, &rest[1..])?;
             if seen.contains(&text) {
-                return Err(Error::new(
-                    name.span(),
-                    format!("`{text}` is given twice; keep one of them"),
-                ));
+                return Err(Error::new(name.span(), format!("`{text}` is given twice; keep one of them")));
             }
             seen.push(text);
             args.set(known, value)?;
@@ -93,11 +90,7 @@ fn name(token: &TokenTree) -> Result<Ident> {
         TokenTree::Ident(name) => Ok(name.clone()),
         other => Err(Error::new(
             other.span(),
-            format!(
-                "expected an argument such as `{}`; the arguments are {}",
-                NAMES[0].1,
-                list()
-            ),
+            format!("expected an argument such as `{}`; the arguments are {}", NAMES[0].1, list()),
         )),
     }
 }
@@ -128,10 +121,7 @@ fn named(token: &TokenTree) -> bool {
 fn missing_comma(value: &[TokenTree]) -> Result<()> {
     let joined = (1..value.len()).find(|&at| named(&value[at]) && is_assignment(&value[at + 1..]));
     match joined {
-        Some(at) => Err(Error::new(
-            value[at].span(),
-            format!("expected `,` before `{}`", value[at]),
-        )),
+        Some(at) => Err(Error::new(value[at].span(), format!("expected `,` before `{}`", value[at]))),
         None => Ok(()),
     }
 }
@@ -149,10 +139,7 @@ fn on_error(value: &[TokenTree]) -> Result<OnError> {
 }
 
 fn path(value: &[TokenTree]) -> Result<Vec<TokenTree>> {
-    match value
-        .iter()
-        .find(|token| !matches!(token, TokenTree::Ident(_)) && !is_punct(token, ':'))
-    {
+    match value.iter().find(|token| !matches!(token, TokenTree::Ident(_)) && !is_punct(token, ':')) {
         None => Ok(value.to_vec()),
         Some(other) => Err(Error::new(
             other.span(),
@@ -168,10 +155,7 @@ fn unknown(name: &Ident) -> Error {
         Some((known, _)) => format!("; did you mean `{known}`?"),
         None => String::from(";"),
     };
-    Error::new(
-        name.span(),
-        format!("unknown argument `{text}`{hint} the arguments are {}", list()),
-    )
+    Error::new(name.span(), format!("unknown argument `{text}`{hint} the arguments are {}", list()))
 }
 
 fn list() -> String {

@@ -25,10 +25,7 @@ impl Boxed {
             let text = "this `return` would leave without a session: put `#[otas_session]` on an `async fn`, or return only at the end";
             return Err(Error::new(token.span(), text));
         }
-        Ok(Self {
-            before: [statements, &found.before].concat(),
-            ..found
-        })
+        Ok(Self { before: [statements, &found.before].concat(), ..found })
     }
 
     /// The body again, with other tokens as its block.
@@ -40,22 +37,13 @@ impl Boxed {
         let (statements, future) = self.before.split_at(at);
         let mut group = Group::new(Delimiter::Parenthesis, future.iter().cloned().chain([block]).collect());
         group.set_span(parentheses.span());
-        statements
-            .iter()
-            .cloned()
-            .chain(path)
-            .chain([TokenTree::Group(group)])
-            .collect()
+        statements.iter().cloned().chain(path).chain([TokenTree::Group(group)]).collect()
     }
 }
 
 /// How many of the last tokens are `async` and `move`.
 fn kept(before: &[TokenTree]) -> usize {
-    before
-        .iter()
-        .rev()
-        .take_while(|token| is_word(token, "async") || is_word(token, "move"))
-        .count()
+    before.iter().rev().take_while(|token| is_word(token, "async") || is_word(token, "move")).count()
 }
 
 /// The leading statements, and the future at the end.
@@ -65,14 +53,7 @@ fn split(body: &[TokenTree]) -> Option<(&[TokenTree], Boxed)> {
         None => {
             let block = as_group(last, Delimiter::Brace)?;
             let (statements, future) = rest.split_at(rest.len() - kept(rest));
-            (
-                statements,
-                Boxed {
-                    before: future.to_vec(),
-                    block,
-                    pin: None,
-                },
-            )
+            (statements, Boxed { before: future.to_vec(), block, pin: None })
         }
         Some(parentheses) => {
             let (statements, path) = rest.split_at(path_start(rest)?);
@@ -81,14 +62,7 @@ fn split(body: &[TokenTree]) -> Option<(&[TokenTree], Boxed)> {
                 inner.pop();
             }
             let block = as_group(&inner.pop()?, Delimiter::Brace)?;
-            (
-                statements,
-                Boxed {
-                    before: inner,
-                    block,
-                    pin: Some((path.to_vec(), parentheses)),
-                },
-            )
+            (statements, Boxed { before: inner, block, pin: Some((path.to_vec(), parentheses)) })
         }
     };
     let future = &found.before;
@@ -138,10 +112,7 @@ fn refusal(item: &Item, body: &[TokenTree]) -> Error {
         );
         return Error::new(item.name.span(), text);
     }
-    Error::new(
-        item.keyword,
-        format!("the `async` keyword is missing: write `async fn {name}`"),
-    )
+    Error::new(item.keyword, format!("the `async` keyword is missing: write `async fn {name}`"))
 }
 
 /// `X` of `Future<Output = X>` in the return type.

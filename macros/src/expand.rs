@@ -36,12 +36,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream
     let item = Item::parse(item)?;
     let private = args.private(Span::call_site());
     let meta = meta::expand(&private, args.meta.as_deref())?;
-    let context = Context {
-        args,
-        private,
-        meta,
-        name: item.name.unraw().to_string(),
-    };
+    let context = Context { args, private, meta, name: item.name.unraw().to_string() };
     let body = if item.is_async {
         context.wrap(&item.body, item.output.as_deref())
     } else {
@@ -69,10 +64,7 @@ impl Context {
         let private = &self.private;
         let prepared = self.prepared();
         let hint = self.hint(output);
-        let block = braces(
-            span,
-            quote_spanned!(Span::call_site()=> #hint #[allow(missing_docs)] #rest),
-        );
+        let block = braces(span, quote_spanned!(Span::call_site()=> #hint #[allow(missing_docs)] #rest));
         let future = [Ident::new("async", span), Ident::new("move", span)];
         let future = quote!(#(#future)* #block);
         let mut run = match self.handler(output) {
@@ -89,9 +81,7 @@ impl Context {
 
     /// Where the client is named, the meta is a closure: whether it is needed is known only when the client is.
     fn prepared(&self) -> TokenStream {
-        let Self {
-            private, meta, name, ..
-        } = self;
+        let Self { private, meta, name, .. } = self;
         let name = Literal::string(name);
         match &self.args.client {
             None => quote!(if #private::wanted() { #private::open(#name, #meta) } else { #private::unopened() }),
@@ -104,19 +94,13 @@ impl Context {
 
     /// What makes the function's value of a failure.
     fn handler(&self, output: Option<&[TokenTree]>) -> Option<TokenStream> {
-        let type_ = item::nameable(output)
-            .filter(|type_| !type_.is_empty())
-            .unwrap_or_else(|| quote!(_));
+        let type_ = item::nameable(output).filter(|type_| !type_.is_empty()).unwrap_or_else(|| quote!(_));
         match &self.args.on_error {
             OnError::Continue => None,
             OnError::Fail(word) => {
                 let span = output.and_then(|output| output.first()).map_or(*word, TokenTree::span);
                 let private = self.args.private(span);
-                let type_ = if output.is_none() {
-                    quote_spanned!(span=> ())
-                } else {
-                    type_
-                };
+                let type_ = if output.is_none() { quote_spanned!(span=> ()) } else { type_ };
                 Some(quote_spanned!(span=> #private::fail::<#type_>()))
             }
             OnError::Handler(handler) => {

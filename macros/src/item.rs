@@ -68,24 +68,17 @@ impl Item {
 /// Where `fn` stands: after attributes, visibility and qualifiers, before anything that is another item.
 fn fn_at(item: &[TokenTree]) -> Option<usize> {
     let at = item.iter().position(|token| is_word(token, "fn"))?;
-    let other = item[..at]
-        .iter()
-        .any(|token| OTHERS.iter().any(|(word, _)| is_word(token, word)));
+    let other = item[..at].iter().any(|token| OTHERS.iter().any(|(word, _)| is_word(token, word)));
     (!other).then_some(at)
 }
 
 fn not_a_function(item: &[TokenTree]) -> Error {
-    let found = item.iter().find_map(|token| {
-        OTHERS
-            .iter()
-            .find(|(word, _)| is_word(token, word))
-            .map(|other| (token, other))
-    });
+    let found =
+        item.iter().find_map(|token| OTHERS.iter().find(|(word, _)| is_word(token, word)).map(|other| (token, other)));
     match found {
-        Some((token, (word, remedy))) => Error::new(
-            token.span(),
-            format!("`#[otas_session]` goes on an `async fn`, and this is `{word}`: {remedy}"),
-        ),
+        Some((token, (word, remedy))) => {
+            Error::new(token.span(), format!("`#[otas_session]` goes on an `async fn`, and this is `{word}`: {remedy}"))
+        }
         None => Error::new(
             item.first().map_or_else(Span::call_site, TokenTree::span),
             "`#[otas_session]` goes on an `async fn`: it opens a session for each call of it",
@@ -113,9 +106,7 @@ fn output(rest: &[TokenTree]) -> Option<Vec<TokenTree>> {
             break;
         }
     }
-    start
-        .filter(|&start| start < end)
-        .map(|start| rest[start..end].to_vec())
+    start.filter(|&start| start < end).map(|start| rest[start..end].to_vec())
 }
 
 /// The return type as it can be named in the body: each `impl ..` becomes `_`. Nothing where it cannot be named: `!`, and a macro in it.
@@ -152,10 +143,8 @@ fn inferred(output: &[TokenTree]) -> Option<TokenStream> {
                 return None;
             }
             TokenTree::Group(group) => {
-                let mut inner = Group::new(
-                    group.delimiter(),
-                    inferred(&group.stream().into_iter().collect::<Vec<_>>())?,
-                );
+                let mut inner =
+                    Group::new(group.delimiter(), inferred(&group.stream().into_iter().collect::<Vec<_>>())?);
                 inner.set_span(group.span());
                 out.extend([TokenTree::Group(inner)]);
             }

@@ -12,14 +12,12 @@ pub(crate) fn expand(private: &TokenStream, value: Option<&[TokenTree]>) -> Resu
     match value {
         None => Ok(quote_spanned!(Span::call_site()=> #private::object(&[]))),
         Some([only]) if as_group(only, Delimiter::Brace).is_some() => structure(private, only),
-        Some([TokenTree::Literal(literal)]) => Err(Error::new(
-            literal.span(),
-            "`meta` is an object: write `meta = { \"key\": value }`",
-        )),
-        Some([only]) if as_group(only, Delimiter::Bracket).is_some() => Err(Error::new(
-            only.span(),
-            "`meta` is an object, not a list: write `meta = { \"key\": [..] }`",
-        )),
+        Some([TokenTree::Literal(literal)]) => {
+            Err(Error::new(literal.span(), "`meta` is an object: write `meta = { \"key\": value }`"))
+        }
+        Some([only]) if as_group(only, Delimiter::Bracket).is_some() => {
+            Err(Error::new(only.span(), "`meta` is an object, not a list: write `meta = { \"key\": [..] }`"))
+        }
         Some([only]) if as_group(only, Delimiter::Parenthesis).is_some_and(|group| starts_entry(group.stream())) => {
             Err(Error::new(
                 only.span(),
@@ -68,9 +66,7 @@ fn list(private: &TokenStream, mut rest: &[TokenTree]) -> Result<TokenStream> {
 }
 
 fn structure(private: &TokenStream, braces: &TokenTree) -> Result<TokenStream> {
-    let inner = as_group(braces, Delimiter::Brace)
-        .map(|group| tokens(group.stream()))
-        .unwrap_or_default();
+    let inner = as_group(braces, Delimiter::Brace).map(|group| tokens(group.stream())).unwrap_or_default();
     let mut rest = &inner[..];
     let mut entries = TokenStream::new();
     while !rest.is_empty() {
@@ -92,29 +88,20 @@ fn entry<'a>(private: &TokenStream, rest: &'a [TokenTree]) -> Result<(TokenStrea
     let after = &rest[colon + 1..];
     let end = length(after);
     if end == 0 {
-        return Err(Error::new(
-            rest[colon].span(),
-            "a value is missing after this `:`; `null` is one",
-        ));
+        return Err(Error::new(rest[colon].span(), "a value is missing after this `:`; `null` is one"));
     }
     if let Some(at) = (1..end).find(|&at| is_alone(after, at)) {
         let before = &after[at - 1];
         return Err(Error::new(before.span(), format!("expected `,` before `{before}`")));
     }
     let value = self::value(private, &after[..end])?;
-    Ok((
-        quote_spanned!(Span::call_site()=> (#key, #value),),
-        after.get(end + 1..).unwrap_or_default(),
-    ))
+    Ok((quote_spanned!(Span::call_site()=> (#key, #value),), after.get(end + 1..).unwrap_or_default()))
 }
 
 /// A literal as it stands; anything else that can be displayed.
 fn key(private: &TokenStream, key: &[TokenTree], colon: &TokenTree) -> Result<TokenStream> {
     match key {
-        [] => Err(Error::new(
-            colon.span(),
-            "a key is missing before this `:`: write `\"key\": value`",
-        )),
+        [] => Err(Error::new(colon.span(), "a key is missing before this `:`: write `\"key\": value`")),
         [TokenTree::Literal(literal)] if literal.to_string().starts_with(['"', 'r']) => {
             Ok(quote_spanned!(literal.span()=> #literal))
         }
@@ -134,21 +121,15 @@ fn shorthand(rest: &[TokenTree], end: usize) -> Result<TokenStream> {
             Ok(quote_spanned!(Span::call_site()=> (#key, #value),))
         }
         [] => Err(Error::new(rest[0].span(), "expected `\"key\": value` before this `,`")),
-        [first, equals, ..] if is_assignment(&rest[1..]) => Err(Error::new(
-            equals.span(),
-            format!("expected `:`, as in JSON: write `\"{}\": value`", bare(first)),
-        )),
-        [TokenTree::Literal(literal)] => Err(Error::new(
-            literal.span(),
-            format!("a value is missing after this key: write `{literal}: value`"),
-        )),
+        [first, equals, ..] if is_assignment(&rest[1..]) => {
+            Err(Error::new(equals.span(), format!("expected `:`, as in JSON: write `\"{}\": value`", bare(first))))
+        }
+        [TokenTree::Literal(literal)] => {
+            Err(Error::new(literal.span(), format!("a value is missing after this key: write `{literal}: value`")))
+        }
         [.., last] => Err(Error::new_spanned(
             rest[..end].iter().cloned().collect::<TokenStream>(),
-            format!(
-                "only a lone variable can go without a key: write `\"{}\": {}`",
-                bare(last),
-                text(&rest[..end])
-            ),
+            format!("only a lone variable can go without a key: write `\"{}\": {}`", bare(last), text(&rest[..end])),
         )),
     }
 }
@@ -163,9 +144,5 @@ fn bare(token: &TokenTree) -> String {
 /// The expression as it was written, where it is short.
 fn text(expression: &[TokenTree]) -> String {
     let text: String = expression.iter().map(ToString::to_string).collect();
-    if text.len() <= 40 && !expression.iter().any(is_comma) {
-        text
-    } else {
-        String::from("..")
-    }
+    if text.len() <= 40 && !expression.iter().any(is_comma) { text } else { String::from("..") }
 }

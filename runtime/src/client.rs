@@ -2,34 +2,30 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 
-use crate::config::{Config, KeySource, Settings};
+use crate::config::{Config, Settings};
+use crate::delivery::{Left, Stats};
 use crate::error::{Error, Kind, Result};
+use crate::event::Call;
 use crate::http::Pool;
-use crate::link::{Answer, Link, endpoint, exchange, is_loopback, plain_http};
+use crate::link::is_loopback;
 use crate::meta::Meta;
 use crate::notice;
-use crate::opening::Pause;
+use crate::opening::Opening;
+use crate::pause::Pause;
+use crate::process::Process;
 use crate::session::{Scope, Session};
-use crate::token::Grant;
-use crate::wire;
 use crate::world::World;
 
-const UASAM: &str = "UASAM";
 /// How many sessions are being opened at a time; each costs the server a fifth of a second.
 const OPENS_AT_A_TIME: usize = 8;
-/// The real answer has some 400 bytes.
-const ANSWER_LIMIT: usize = 64 * 1024;
 
 /// Opens sessions, and owns what they need: the configuration, the library's thread, the HTTP client of your requests.
 ///
@@ -49,18 +45,11 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     settings: Arc<Settings>,
-    wires: Mutex<Option<Arc<Wires>>>,
+    process: Mutex<Option<Arc<Process>>>,
     pause: Pause,
-    turns: Semaphore,
+    opens: Semaphore,
     pool: Pool,
     counts: Counts,
-}
-
-/// What connects this process to the servers. A fork gets its own: it has no thread, and must not share connections.
-struct Wires {
-    process: u32,
-    link: Link,
-    uasam: reqwest::Client,
 }
 
 /// What happened to sessions, since the client was built.
@@ -83,9 +72,9 @@ impl Client {
         let pool = Pool::new(&settings)?;
         let client = Self(Arc::new(Inner {
             settings,
-            wires: Mutex::new(None),
+            process: Mutex::new(None),
             pause: Pause::default(),
-            turns: Semaphore::new(OPENS_AT_A_TIME),
+            opens: Semaphore::new(OPENS_AT_A_TIME),
             pool,
             counts: Counts::default(),
         }));
@@ -134,6 +123,46 @@ impl Client {
         crate::http::Client::of(self.clone())
     }
 
+    /// Waits until the events recorded so far are delivered or dropped, at most for `deadline`; tells how many are left. Pauses before a
+    /// further try end at once.
+    ///
+    /// Works on any runtime: the clock is that of the library's thread.
+    pub async fn flush(&self, deadline: Duration) -> Left {
+        match self.started() {
+            Some(process) => process.delivery.flush(deadline).await,
+            None => Left::default(),
+        }
+    }
+
+    /// Takes no further event, flushes for at most `deadline`, drops what is left then, and tells how many that were. Sessions can still be
+    /// opened; calls outside the domain still go out, and their events are counted as dropped.
+    pub async fn shutdown(&self, deadline: Duration) -> Left {
+        // Also where nothing was recorded yet: what comes later is to be dropped.
+        match self.process() {
+            Ok(process) if !self.is_disabled() => process.delivery.shutdown(deadline).await,
+            _ => Left::default(),
+        }
+    }
+
+    /// What became of sessions and events so far, in this process.
+    ///
+    /// ```
+    /// # fn show(client: otas::Client) {
+    /// let stats = client.stats();
+    /// assert_eq!(stats.recorded, stats.delivered + stats.dropped.total() + stats.pending);
+    /// # }
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let events = self.started().map(|process| process.delivery.stats()).unwrap_or_default();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            sessions: count(&self.0.counts.opened),
+            calls_without_session: count(&self.0.counts.without_session),
+            requests_outside_sessions: count(&self.0.counts.outside_sessions),
+            ..events
+        }
+    }
+
     /// Whether OTAS is switched off (`OTAS_DISABLED`).
     pub fn is_disabled(&self) -> bool {
         self.0.settings.disabled
@@ -158,96 +187,56 @@ impl Client {
 
     /// Starts to open a session on the library's thread.
     pub(crate) fn start_open(&self, meta: Map<String, Value>) -> Opening {
-        let started = if self.is_disabled() {
-            Err(Error::new(Kind::Disabled))
-        } else {
-            self.0
-                .pause
-                .turn(self.world().now())
-                .map(drop)
-                .and_then(|()| self.wires())
-        };
-        Opening(match started {
-            Ok(wires) => Started::Running(wires.link.spawn(self.clone().open_within_limits(wires.clone(), meta))),
-            Err(error) => Started::Refused(Some(error)),
-        })
+        Opening::start(self, meta)
     }
 
-    /// Waits for a turn, opens, and tells the pause how it went; in all no longer than the open timeout.
-    async fn open_within_limits(self, wires: Arc<Wires>, meta: Map<String, Value>) -> Result<Session> {
-        let limit = self.0.settings.open_timeout;
-        let late = |_| {
-            Error::new(Kind::Timeout {
-                server: UASAM,
-                after: limit,
-            })
-        };
-        let deadline = tokio::time::Instant::now() + limit;
-        let waited = tokio::time::timeout_at(deadline, self.0.turns.acquire())
-            .await
-            .map_err(late)?;
-        let _place = waited.map_err(|_| Error::new(Kind::Thread("the library's thread has ended")))?;
-        let turn = self.0.pause.turn(self.world().now())?;
-        let opened = tokio::time::timeout_at(deadline, self.grant(&wires, &meta))
-            .await
-            .map_err(late)
-            .and_then(|granted| granted);
-        match &opened {
-            Err(error) if error.is_failure_of_server() => turn.failed(self.world().now()),
-            _ => turn.answered(),
+    pub(crate) fn pause(&self) -> &Pause {
+        &self.0.pause
+    }
+
+    /// As many permits as sessions may be opened at a time.
+    pub(crate) fn opens(&self) -> &Semaphore {
+        &self.0.opens
+    }
+
+    /// What connects this process to the servers; started when first needed, and anew in a fork.
+    pub(crate) fn process(&self) -> Result<Arc<Process>> {
+        let id = self.world().process_id();
+        let mut slot = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(process) = slot.as_ref().filter(|process| process.id == id) {
+            return Ok(process.clone());
         }
-        let grant = opened?;
-        self.0.counts.opened.fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(target: "otas", { session.id = %grant.session_id }, "session opened");
-        Ok(Session::new(self.clone(), meta, grant))
+        let process = Arc::new(Process::start(&self.0.settings, id)?);
+        *slot = Some(process.clone());
+        Ok(process)
     }
 
-    /// Asks UASAM for a token; once more where the key was refused and has changed at its source.
-    async fn grant(&self, wires: &Wires, meta: &Map<String, Value>) -> Result<Grant> {
-        let Some(key) = self.0.settings.key.clone() else {
-            return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
-        };
-        let body = serde_json::to_vec(&wire::CreateSession { meta })
-            .map_err(|cause| Error::with_source(Kind::Meta("the meta cannot be written as JSON".into()), cause))?;
-        let first = self.create(wires, &key, body.clone()).await;
-        let refused = matches!(&first, Err(error) if error.status() == Some(401));
-        if refused && key.can_change() && reread(key.clone()).await {
-            return self.create(wires, &key, body).await;
-        }
-        first
-    }
-
-    async fn create(&self, wires: &Wires, key: &KeySource, body: Vec<u8>) -> Result<Grant> {
-        let settings = &self.0.settings;
-        let request = wires
-            .uasam
-            .post(endpoint(&settings.uasam, wire::path::CREATE_SESSION))
-            .header(wire::header::AGENT_KEY, key.current())
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(body);
-        read_grant(&exchange(UASAM, request, ANSWER_LIMIT, settings.open_timeout).await?)
-    }
-
-    fn wires(&self) -> Result<Arc<Wires>> {
-        let process = self.world().process_id();
-        let mut wires = self.0.wires.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(wires) = wires.as_ref().filter(|wires| wires.process == process) {
-            return Ok(wires.clone());
-        }
-        let settings = &self.0.settings;
-        let uasam = plain_http(&settings.uasam, settings.connect_timeout, settings.open_timeout)?;
-        let fresh = Arc::new(Wires {
-            process,
-            link: Link::start()?,
-            uasam,
-        });
-        *wires = Some(fresh.clone());
-        Ok(fresh)
+    /// The same, if this process has needed it yet.
+    fn started(&self) -> Option<Arc<Process>> {
+        let slot = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.clone().filter(|process| process.id == self.world().process_id())
     }
 
     /// Runs a future on the library's thread; `false` where that cannot be started, which opening sessions says.
     pub(crate) fn in_background(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
-        self.wires().map(|wires| wires.link.spawn(future)).is_ok()
+        self.process().map(|process| process.link.spawn(future)).is_ok()
+    }
+
+    /// The same, where the thread runs already.
+    pub(crate) fn in_background_if_started(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
+        self.started().map(|process| process.link.spawn(future)).is_some()
+    }
+
+    /// A session was opened: counted.
+    pub(crate) fn opened(&self) {
+        self.0.counts.opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes in a finished call.
+    pub(crate) fn record(&self, call: Call) {
+        if let Ok(process) = self.process() {
+            process.delivery.record(call);
+        }
     }
 
     /// A body runs without a session: counted, and said with its reason.
@@ -290,84 +279,8 @@ impl Client {
     }
 }
 
-async fn reread(key: KeySource) -> bool {
-    tokio::task::spawn_blocking(move || key.reread()).await.unwrap_or(false)
-}
-
-/// What UASAM's answer to the opening of a session means.
-fn read_grant(answer: &Answer) -> Result<Grant> {
-    let status = answer.status;
-    let other = |what| {
-        Error::new(Kind::Answer {
-            server: UASAM,
-            status,
-            what,
-        })
-    };
-    if !answer.is_json {
-        return Err(other("a page that is not JSON"));
-    }
-    if status != 200 {
-        let remedy = match status {
-            401 => {
-                "check the agent key: it is wrong, revoked or expired (a key lives 30 days); copy it anew from OTAS, or have it issued again"
-            }
-            500.. => "look into the log of UASAM",
-            _ => "check that the URL names a UASAM of this protocol",
-        };
-        return Err(Error::new(Kind::Refused {
-            server: UASAM,
-            status,
-            word: wire::status_word(&answer.body),
-            remedy,
-        }));
-    }
-    let created: wire::SessionCreated =
-        serde_json::from_slice(&answer.body).map_err(|_| other("JSON that holds no session"))?;
-    Grant::read(&created.response.jwt_token).ok_or_else(|| other("a token that cannot be decoded"))
-}
-
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("config", &Config(self.0.settings.clone()))
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("config", &Config(self.0.settings.clone())).finish_non_exhaustive()
     }
 }
-
-/// A session that is being opened. Dropping it ends the request.
-pub(crate) struct Opening(Started);
-
-enum Started {
-    Running(JoinHandle<Result<Session>>),
-    Refused(Option<Error>),
-}
-
-impl Future for Opening {
-    type Output = Result<Session>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = || {
-            Error::new(Kind::Thread(
-                "the library's thread has ended while the session was being opened",
-            ))
-        };
-        match &mut self.0 {
-            Started::Running(task) => Pin::new(task)
-                .poll(cx)
-                .map(|joined| joined.unwrap_or_else(|_| Err(ended()))),
-            Started::Refused(error) => Poll::Ready(Err(error.take().unwrap_or_else(ended))),
-        }
-    }
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if let Started::Running(task) = &self.0 {
-            task.abort();
-        }
-    }
-}
-
-/// Flushes within the time that `main` may take for it.
-pub(crate) const FLUSH_AT_EXIT: Duration = Duration::from_secs(5);

@@ -1,11 +1,12 @@
-//! The default client: of the task, else of the process.
+//! The default client: of the task, else of the process; and how a program ends with nothing left behind.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
 use crate::client::Client;
+use crate::delivery::Left;
 use crate::error::{Error, Result};
 use crate::notice;
 use crate::session::Scope;
@@ -13,6 +14,10 @@ use crate::session::Scope;
 static PROCESS: OnceCell<Client> = OnceCell::new();
 static LAST_FAILURE: Mutex<Option<Failure>> = Mutex::new(None);
 
+/// How long the end of a program waits for what is not delivered yet.
+const AT_EXIT: Duration = Duration::from_secs(5);
+/// For the thread to say that the time is over.
+const MARGIN: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -31,16 +36,83 @@ pub(crate) fn ambient() -> Result<Client> {
     }
 }
 
-/// Makes `client` the default of the process.
-pub(crate) fn set(client: Client) -> Result<()> {
-    PROCESS.set(client).map_err(|_| {
+/// Makes `client` the default of the process: for the attribute and [`http`](crate::http) wherever nothing else is said. Without it, a
+/// client is built from the environment at first use.
+///
+/// The guard delivers what is still queued when it is dropped, waiting 5 seconds at most; keep it until the end of `main`. An annotated
+/// `main` does the same by itself.
+///
+/// ```
+/// # fn main() -> otas::Result<()> {
+/// # let config = otas::Config::from_vars([("OTAS_DISABLED", "true")])?;
+/// let _guard = otas::init(otas::Client::new(config)?)?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// [`is_config`](Error::is_config): there is a default client already, by an earlier `init`, or because a session or a request needed one.
+pub fn init(client: Client) -> Result<Guard> {
+    PROCESS.set(client.clone()).map_err(|_| {
         Error::config("the default client is there already; call `otas::init` once, before the first session and the first request")
-    })
+    })?;
+    Ok(Guard { client })
 }
 
-/// The default client of the process, where there is one already.
-pub(crate) fn existing() -> Option<&'static Client> {
-    PROCESS.get()
+/// Delivers what is queued when it is dropped; see [`init`].
+#[derive(Debug)]
+#[must_use = "it delivers what is queued when it is dropped: bind it to a name, as in `let _guard = ..`"]
+pub struct Guard {
+    client: Client,
+}
+
+impl Drop for Guard {
+    /// Blocks this thread, 5 seconds at most: the program is about to end.
+    fn drop(&mut self) {
+        let (tell, told) = mpsc::channel();
+        let client = self.client.clone();
+        let flush = async move {
+            let _ = tell.send(client.flush(AT_EXIT).await);
+        };
+        if self.client.in_background_if_started(flush) {
+            warn_of(told.recv_timeout(AT_EXIT + MARGIN).unwrap_or_default());
+        }
+    }
+}
+
+/// [`Client::flush`] of the default client: that of the task, else that of the process; nothing is left where there is none yet.
+pub async fn flush(deadline: Duration) -> Left {
+    match existing() {
+        Some(client) => client.flush(deadline).await,
+        None => Left::default(),
+    }
+}
+
+/// [`Client::shutdown`] of the default client: that of the task, else that of the process; nothing is left where there is none yet.
+pub async fn shutdown(deadline: Duration) -> Left {
+    match existing() {
+        Some(client) => client.shutdown(deadline).await,
+        None => Left::default(),
+    }
+}
+
+/// What an annotated `main` does before it returns.
+pub(crate) async fn flush_at_exit(client: Option<Client>) {
+    if let Some(client) = client.or_else(existing) {
+        warn_of(client.flush(AT_EXIT).await);
+    }
+}
+
+fn warn_of(left: Left) {
+    if !left.is_empty() {
+        notice::warn(&format!(
+            "{left} undelivered at the end of the program; call `otas::flush` with a longer deadline before it"
+        ));
+    }
+}
+
+fn existing() -> Option<Client> {
+    Scope::client().or_else(|| PROCESS.get().cloned())
 }
 
 fn of_process() -> Result<Client> {
@@ -57,14 +129,8 @@ fn of_process() -> Result<Client> {
         Ok(_) => None,
         Err(error) => {
             notice::warn(&format!("no session is opened: {}", error.with_causes()));
-            let pause = last
-                .as_ref()
-                .map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
-            Some(Failure {
-                error: error.clone(),
-                pause,
-                until: now + pause,
-            })
+            let pause = last.as_ref().map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
+            Some(Failure { error: error.clone(), pause, until: now + pause })
         }
     };
     built

@@ -72,12 +72,7 @@ impl FromStr for Domain {
     /// A part that is no base URL: a bare host (the message proposes the URL), another scheme than `http` or `https`, user-info, a query,
     /// a fragment, a `*` elsewhere than in front of a domain's name.
     fn from_str(text: &str) -> Result<Self> {
-        text.split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(Base::parse)
-            .collect::<Result<_>>()
-            .map(Self)
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Base::parse).collect::<Result<_>>().map(Self)
     }
 }
 
@@ -119,10 +114,7 @@ impl Base {
             scheme: url.scheme().to_owned(),
             host: HostRule::new(wild, host.to_owned())?,
             port,
-            segments: segments(&url)
-                .filter(|segment| !segment.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            segments: segments(&url).filter(|segment| !segment.is_empty()).map(str::to_owned).collect(),
         })
     }
 
@@ -166,9 +158,7 @@ impl HostRule {
                 "`*.{name}` would send the token to everybody under `{name}`; name your own domain, as in `https://*.example.{name}`"
             ))),
             Host::Domain(name) if wild => Ok(Self::EndsWith(format!(".{name}"))),
-            _ if wild => Err(Error::config(
-                "a URL of the domain has a `*` before an address; subdomains need a name",
-            )),
+            _ if wild => Err(Error::config("a URL of the domain has a `*` before an address; subdomains need a name")),
             host => Ok(Self::Is(host)),
         }
     }
@@ -257,17 +247,11 @@ mod tests {
 
     #[test]
     fn several_domains_are_separated_by_commas_and_none_holds_nothing() {
-        assert!(holds(
-            "https://a.example , http://b.example:8080,",
-            "http://b.example:8080/"
-        ));
+        assert!(holds("https://a.example , http://b.example:8080,", "http://b.example:8080/"));
         assert!("".parse::<Domain>().unwrap().is_empty());
         assert!(!holds(" , ", "https://a.example/"));
         assert_eq!(
-            "https://a.example, https://*.b.example/x"
-                .parse::<Domain>()
-                .unwrap()
-                .to_string(),
+            "https://a.example, https://*.b.example/x".parse::<Domain>().unwrap().to_string(),
             "https://a.example,https://*.b.example/x"
         );
     }

@@ -38,18 +38,9 @@ pub(crate) enum Kind {
     /// No connection to a server, or it broke.
     Unreachable { server: &'static str },
     /// A server refused the request: its status and its word, never the text of a page.
-    Refused {
-        server: &'static str,
-        status: u16,
-        word: Option<String>,
-        remedy: &'static str,
-    },
+    Refused { server: &'static str, status: u16, word: Option<String>, remedy: &'static str },
     /// A server answered something that is not the protocol.
-    Answer {
-        server: &'static str,
-        status: u16,
-        what: &'static str,
-    },
+    Answer { server: &'static str, status: u16, what: &'static str },
     /// Opening pauses after repeated failures.
     Paused { failures: u32, retry_in: Duration },
     /// The meta cannot be sent.
@@ -74,10 +65,7 @@ impl Error {
     }
 
     pub(crate) fn with_source(kind: Kind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self(Arc::new(Inner {
-            kind,
-            source: Some(source.into()),
-        }))
+        Self(Arc::new(Inner { kind, source: Some(source.into()) }))
     }
 
     pub(crate) fn kind(&self) -> &Kind {
@@ -161,18 +149,10 @@ impl fmt::Display for Error {
             Kind::Config(sentence) | Kind::Meta(sentence) => f.write_str(sentence),
             Kind::Disabled => f.write_str("OTAS is switched off by OTAS_DISABLED; unset it to open sessions"),
             Kind::Timeout { server, after } => {
-                write!(
-                    f,
-                    "{server} did not answer within {after:?}; check its URL and that it runs"
-                )
+                write!(f, "{server} did not answer within {after:?}; check its URL and that it runs")
             }
             Kind::Unreachable { server } => write!(f, "{server} cannot be reached; check its URL and that it runs"),
-            Kind::Refused {
-                server,
-                status,
-                word,
-                remedy,
-            } => {
+            Kind::Refused { server, status, word, remedy } => {
                 write!(f, "{server} refused the request with status {status}")?;
                 if let Some(word) = word {
                     write!(f, " ({word})")?;
@@ -180,10 +160,7 @@ impl fmt::Display for Error {
                 write!(f, "; {remedy}")
             }
             Kind::Answer { server, status, what } => {
-                write!(
-                    f,
-                    "{server} answered with status {status} and {what}; check that its URL names an OTAS server"
-                )
+                write!(f, "{server} answered with status {status} and {what}; check that its URL names an OTAS server")
             }
             Kind::Paused { failures, retry_in } => write!(
                 f,
@@ -208,9 +185,6 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }

@@ -28,10 +28,7 @@ impl Link {
                 cause,
             )
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (running, dropped) = oneshot::channel::<()>();
         std::thread::Builder::new()
@@ -41,17 +38,11 @@ impl Link {
                 let _ = runtime.block_on(dropped);
             })
             .map_err(failed)?;
-        Ok(Self {
-            handle,
-            _running: running,
-        })
+        Ok(Self { handle, _running: running })
     }
 
     /// Runs a future on the thread. The handle may be awaited anywhere.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one door to tasks: they run on the library's thread"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one door to tasks: they run on the library's thread")]
     pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -120,11 +111,7 @@ pub(crate) async fn exchange(
     after: Duration,
 ) -> Result<Answer> {
     let failed = |cause: reqwest::Error| {
-        let kind = if cause.is_timeout() {
-            Kind::Timeout { server, after }
-        } else {
-            Kind::Unreachable { server }
-        };
+        let kind = if cause.is_timeout() { Kind::Timeout { server, after } } else { Kind::Unreachable { server } };
         Error::with_source(kind, cause.without_url())
     };
     let mut response = request.send().await.map_err(failed)?;
@@ -140,17 +127,9 @@ pub(crate) async fn exchange(
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > most {
-            return Err(Error::new(Kind::Answer {
-                server,
-                status,
-                what: "more bytes than any OTAS answer has",
-            }));
+            return Err(Error::new(Kind::Answer { server, status, what: "more bytes than any OTAS answer has" }));
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer {
-        status,
-        is_json,
-        body: body.freeze(),
-    })
+    Ok(Answer { status, is_json, body: body.freeze() })
 }

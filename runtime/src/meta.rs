@@ -36,9 +36,7 @@ impl Meta {
     ///
     /// It is no object, its `Serialize` failed, or it has more than 1 MiB.
     pub(crate) fn into_object(self) -> Result<Map<String, Value>, Error> {
-        let value = self
-            .0
-            .map_err(|oops| Error::meta(format!("the meta cannot be serialised: {oops}")))?;
+        let value = self.0.map_err(|oops| Error::meta(format!("the meta cannot be serialised: {oops}")))?;
         let Value::Object(object) = value else {
             let what = kind(&value);
             return Err(Error::meta(format!(
@@ -56,10 +54,7 @@ impl Meta {
 
     /// What is sent in place of a meta that cannot be: a call without a session would be worse.
     pub(crate) fn replacement(error: &Error) -> Map<String, Value> {
-        Map::from_iter([(
-            String::from("otas.meta_error"),
-            Value::String(visible_text(&error.to_string())),
-        )])
+        Map::from_iter([(String::from("otas.meta_error"), Value::String(visible_text(&error.to_string())))])
     }
 }
 

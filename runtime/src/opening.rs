@@ -1,153 +1,140 @@
-//! When a session may be opened: at most so many at a time, and not while the server fails. Pure functions of `now`.
+//! Opening a session: one POST on the library's thread, within the limits, and what UASAM's answer means.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use crate::error::{Error, Kind};
+use serde_json::{Map, Value};
+use tokio::task::JoinHandle;
 
-const FAILURES: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+use crate::client::Client;
+use crate::config::KeySource;
+use crate::error::{Error, Kind, Result};
+use crate::link::{Answer, endpoint, exchange};
+use crate::process::Process;
+use crate::session::Session;
+use crate::token::Grant;
+use crate::wire;
 
-/// The pause after repeated failures: three in a row start it, one probe at a time may end it, each failed probe doubles it.
-#[derive(Debug, Default)]
-pub(crate) struct Pause(Mutex<State>);
+const UASAM: &str = "UASAM";
+/// The real answer has some 400 bytes.
+const ANSWER_LIMIT: usize = 64 * 1024;
 
-#[derive(Debug, Default)]
-struct State {
-    failures: u32,
-    until: Option<Instant>,
-    probing: bool,
+/// A session that is being opened. Dropping it ends the request.
+pub(crate) struct Opening(Started);
+
+enum Started {
+    Running(JoinHandle<Result<Session>>),
+    Refused(Option<Error>),
 }
 
-/// Leave to open a session. Whoever holds it says how it went; dropping it (the caller went away) says nothing.
-#[derive(Debug)]
-pub(crate) struct Turn<'a> {
-    pause: &'a Pause,
-    probe: bool,
-}
-
-impl Pause {
-    /// Leave to try, or why not.
-    pub(crate) fn turn(&self, now: Instant) -> Result<Turn<'_>, Error> {
-        let mut state = self.lock();
-        let Some(until) = state.until else {
-            return Ok(Turn {
-                pause: self,
-                probe: false,
-            });
+impl Opening {
+    /// Starts to open a session on the library's thread; while opening pauses, refuses at once.
+    pub(crate) fn start(client: &Client, meta: Map<String, Value>) -> Self {
+        let started = if client.is_disabled() {
+            Err(Error::new(Kind::Disabled))
+        } else {
+            client.pause().turn(client.world().now()).map(drop).and_then(|()| client.process())
         };
-        if now >= until && !state.probing {
-            state.probing = true;
-            return Ok(Turn {
-                pause: self,
-                probe: true,
-            });
-        }
-        Err(Error::new(Kind::Paused {
-            failures: state.failures,
-            retry_in: until.saturating_duration_since(now),
-        }))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Self(match started {
+            Ok(process) => Started::Running(process.link.spawn(within_limits(client.clone(), process.clone(), meta))),
+            Err(error) => Started::Refused(Some(error)),
+        })
     }
 }
 
-impl Turn<'_> {
-    /// The server answered, if only with a refusal: the pause is over.
-    pub(crate) fn answered(self) {
-        let mut state = self.pause.lock();
-        state.failures = 0;
-        state.until = None;
-    }
+impl Future for Opening {
+    type Output = Result<Session>;
 
-    /// The server could not be reached, did not answer, or failed.
-    pub(crate) fn failed(self, now: Instant) {
-        let mut state = self.pause.lock();
-        if state.until.is_some() && !self.probe {
-            return; // began before the pause did: the pause knows already
-        }
-        state.failures = state.failures.saturating_add(1);
-        if state.failures >= FAILURES {
-            let doublings = (state.failures - FAILURES).min(5);
-            state.until = Some(now + (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = || Error::new(Kind::Thread("the library's thread has ended while the session was being opened"));
+        match &mut self.0 {
+            Started::Running(task) => Pin::new(task).poll(cx).map(|joined| joined.unwrap_or_else(|_| Err(ended()))),
+            Started::Refused(error) => Poll::Ready(Err(error.take().unwrap_or_else(ended))),
         }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Opening {
     fn drop(&mut self) {
-        if self.probe {
-            self.pause.lock().probing = false;
+        if let Started::Running(task) = &self.0 {
+            task.abort();
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn failing(times: u32, now: Instant) -> Pause {
-        let pause = Pause::default();
-        for _ in 0..times {
-            pause.turn(now).unwrap().failed(now);
-        }
-        pause
+/// Waits for a turn, opens, and tells the pause how it went; in all no longer than the open timeout.
+async fn within_limits(client: Client, process: Arc<Process>, meta: Map<String, Value>) -> Result<Session> {
+    let limit = client.settings().open_timeout;
+    let client = &client;
+    let late = |_| Error::new(Kind::Timeout { server: UASAM, after: limit });
+    let deadline = tokio::time::Instant::now() + limit;
+    let waited = tokio::time::timeout_at(deadline, client.opens().acquire()).await.map_err(late)?;
+    let _place = waited.map_err(|_| Error::new(Kind::Thread("the library's thread has ended")))?;
+    let turn = client.pause().turn(client.world().now())?;
+    let granted = tokio::time::timeout_at(deadline, grant(client, &process, &meta)).await.map_err(late);
+    let granted = granted.and_then(|granted| granted);
+    match &granted {
+        Err(error) if error.is_failure_of_server() => turn.failed(client.world().now()),
+        _ => turn.answered(),
     }
+    let grant = granted?;
+    process.delivery.key_worked();
+    client.opened();
+    tracing::debug!(target: "otas", { session.id = %grant.session_id() }, "session opened");
+    Ok(Session::new(client.clone(), meta, grant))
+}
 
-    #[test]
-    fn three_failures_in_a_row_start_a_pause_of_one_second() {
-        let now = Instant::now();
-        assert!(failing(2, now).turn(now).is_ok());
-        let paused = failing(3, now);
-        let error = paused.turn(now).unwrap_err();
-        assert!(error.is_paused() && error.to_string().contains("3 failures"), "{error}");
-        assert!(paused.turn(now + SECOND - Duration::from_millis(1)).is_err());
-        assert!(paused.turn(now + SECOND).is_ok());
+/// Asks for a token; once more where the key was refused and has changed at its source.
+async fn grant(client: &Client, process: &Process, meta: &Map<String, Value>) -> Result<Grant> {
+    let Some(key) = client.settings().key.clone() else {
+        return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
+    };
+    let body = serde_json::to_vec(&wire::CreateSession { meta })
+        .map_err(|cause| Error::with_source(Kind::Meta("the meta cannot be written as JSON".into()), cause))?;
+    let first = create(client, process, &key, body.clone()).await;
+    let refused = matches!(&first, Err(error) if error.status() == Some(401));
+    if refused && key.can_change() && reread(key.clone()).await {
+        return create(client, process, &key, body).await;
     }
+    first
+}
 
-    #[test]
-    fn an_answer_between_failures_starts_the_count_anew() {
-        let now = Instant::now();
-        let pause = failing(2, now);
-        pause.turn(now).unwrap().answered();
-        pause.turn(now).unwrap().failed(now);
-        assert!(pause.turn(now).is_ok());
-    }
+async fn create(client: &Client, process: &Process, key: &KeySource, body: Vec<u8>) -> Result<Grant> {
+    let settings = client.settings();
+    let request = process
+        .uasam
+        .post(endpoint(&settings.uasam, wire::path::CREATE_SESSION))
+        .header(wire::header::AGENT_KEY, key.current())
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(body);
+    read_grant(&exchange(UASAM, request, ANSWER_LIMIT, settings.open_timeout).await?)
+}
 
-    #[test]
-    fn one_probe_at_a_time_and_a_dropped_probe_frees_its_place() {
-        let now = Instant::now();
-        let pause = failing(3, now);
-        let probe = pause.turn(now + SECOND).unwrap();
-        assert!(pause.turn(now + SECOND).unwrap_err().is_paused());
-        drop(probe);
-        pause.turn(now + SECOND).unwrap().answered();
-        assert!(pause.turn(now + SECOND).is_ok());
-    }
+/// Reading a file blocks, so it happens on another thread.
+async fn reread(key: KeySource) -> bool {
+    tokio::task::spawn_blocking(move || key.reread()).await.unwrap_or(false)
+}
 
-    #[test]
-    fn each_failed_probe_doubles_the_pause_up_to_thirty_seconds() {
-        let mut now = Instant::now();
-        let pause = failing(3, now);
-        for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            assert!(pause.turn(now + SECOND * seconds - Duration::from_millis(1)).is_err());
-            now += SECOND * seconds;
-            pause.turn(now).unwrap().failed(now);
-        }
+/// What UASAM's answer to the opening of a session means.
+fn read_grant(answer: &Answer) -> Result<Grant> {
+    let status = answer.status;
+    let other = |what| Error::new(Kind::Answer { server: UASAM, status, what });
+    if !answer.is_json {
+        return Err(other("a page that is not JSON"));
     }
-
-    #[test]
-    fn failures_of_calls_that_began_before_the_pause_do_not_lengthen_it() {
-        let now = Instant::now();
-        let pause = failing(2, now);
-        let (late, third) = (pause.turn(now).unwrap(), pause.turn(now).unwrap());
-        third.failed(now);
-        late.failed(now + SECOND);
-        assert!(pause.turn(now + SECOND).is_ok());
+    if status != 200 {
+        let remedy = match status {
+            401 => {
+                "check the agent key: it is wrong, revoked or expired (a key lives 30 days); copy it anew from OTAS, or have it issued again"
+            }
+            500.. => "look into the log of UASAM",
+            _ => "check that the URL names a UASAM of this protocol",
+        };
+        return Err(Error::new(Kind::Refused { server: UASAM, status, word: wire::status_word(&answer.body), remedy }));
     }
+    let created: wire::SessionCreated =
+        serde_json::from_slice(&answer.body).map_err(|_| other("JSON that holds no session"))?;
+    Grant::read(&created.response.jwt_token).ok_or_else(|| other("a token that cannot be decoded"))
 }

@@ -85,18 +85,12 @@ where
 
 /// A path or closure of the user's. Its bound stands here alone, and not again on the future: one mistake, one message.
 pub fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> Handler<H, R> {
-    Handler {
-        handler,
-        call: |handler, error| handler(error),
-    }
+    Handler { handler, call: |handler, error| handler(error) }
 }
 
 /// `on_error = fail`
 pub fn fail<R: Fallible>() -> Handler<(), R> {
-    Handler {
-        handler: (),
-        call: |(), error| R::failed(error),
-    }
+    Handler { handler: (), call: |(), error| R::failed(error) }
 }
 
 /// A return type that can carry the failure.
@@ -127,5 +121,8 @@ pub fn never<T>() -> T {
 
 /// `main`: what is not delivered yet goes out before the program ends. In a box, so that the run is not stored twice.
 pub async fn and_flush<B: Future, H>(run: InSession<B, H>) -> B::Output {
-    Box::pin(run).await
+    let client = run.client();
+    let output = Box::pin(run).await;
+    crate::default::flush_at_exit(client).await;
+    output
 }

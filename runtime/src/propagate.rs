@@ -56,18 +56,12 @@ use crate::session::{Scope, Session};
 pub trait SessionExt: Sized {
     /// Carries the session that is current now, when this is called. Outside every session it changes nothing.
     fn in_current_session(self) -> WithSession<Self> {
-        WithSession {
-            inner: Some(self),
-            scope: Scope::set(),
-        }
+        WithSession { inner: Some(self), scope: Scope::set() }
     }
 
     /// Carries the given session.
     fn with_session(self, session: &Session) -> WithSession<Self> {
-        WithSession {
-            inner: Some(self),
-            scope: Some(Scope::Session(session.clone())),
-        }
+        WithSession { inner: Some(self), scope: Some(Scope::Session(session.clone())) }
     }
 }
 
@@ -152,10 +146,7 @@ where
 ///
 /// Outside a tokio runtime, as tokio's own.
 #[track_caller]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one door to tokio's spawn: it carries the session"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one door to tokio's spawn: it carries the session")]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,

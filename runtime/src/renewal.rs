@@ -59,10 +59,7 @@ impl Renewal {
 
     /// A new token has come.
     pub(crate) fn succeeded(&mut self, grant: Grant, before: Duration, now: Instant) {
-        *self = Self {
-            ended: self.ended + 1,
-            ..Self::new(grant, before, now)
-        };
+        *self = Self { ended: self.ended + 1, ..Self::new(grant, before, now) };
     }
 
     /// It could not be had: again later, while the old one serves.
@@ -116,9 +113,6 @@ mod tests {
             now += Duration::from_millis(1);
         }
         renewal.succeeded(grant(HOUR), HOUR * 24, now);
-        assert_eq!(
-            (renewal.due(now), renewal.failed.is_none(), renewal.ended),
-            (Due::No, true, 9)
-        );
+        assert_eq!((renewal.due(now), renewal.failed.is_none(), renewal.ended), (Due::No, true, 9));
     }
 }

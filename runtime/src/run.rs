@@ -9,25 +9,18 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use crate::client::{Client, Opening};
+use crate::client::Client;
 use crate::error::Error;
 use crate::meta::Meta;
+use crate::opening::Opening;
 use crate::session::Scope;
 
 /// Where a call stands. In a box, so that the future of an annotated function is two words larger than the plain one.
 pub(crate) enum Stage {
     /// Nothing was sent yet: that is the first poll's work.
-    Asked {
-        client: Client,
-        function: &'static str,
-        meta: Meta,
-    },
+    Asked { client: Client, function: &'static str, meta: Meta },
     /// The answer is awaited.
-    Opening {
-        client: Client,
-        function: &'static str,
-        opening: Opening,
-    },
+    Opening { client: Client, function: &'static str, opening: Opening },
     /// There will be no session.
     Failed { client: Option<Client>, error: Error },
     /// The body runs.
@@ -61,20 +54,14 @@ impl Stage {
 
     /// The body sees no session, and what it opens comes from this client.
     pub(crate) fn masked(client: Client) -> Self {
-        Self::Inside {
-            scope: Scope::Client(client),
-            span: Span::none(),
-        }
+        Self::Inside { scope: Scope::Client(client), span: Span::none() }
     }
 
     fn client(&self) -> Option<Client> {
         match self {
             Self::Asked { client, .. } | Self::Opening { client, .. } => Some(client.clone()),
             Self::Failed { client, .. } => client.clone(),
-            Self::Inside {
-                scope: Scope::Client(client),
-                ..
-            } => Some(client.clone()),
+            Self::Inside { scope: Scope::Client(client), .. } => Some(client.clone()),
             Self::Inside { .. } => None,
         }
     }
@@ -88,44 +75,24 @@ impl Stage {
                     Err(error) if handled => return Poll::Ready(Err(error)),
                     meta => {
                         let meta = meta.unwrap_or_else(|error| Meta::replacement(&error));
-                        Self::Opening {
-                            opening: client.start_open(meta),
-                            client: client.clone(),
-                            function,
-                        }
+                        Self::Opening { opening: client.start_open(meta), client: client.clone(), function }
                     }
                 },
-                Self::Opening {
-                    client,
-                    function,
-                    opening,
-                } => match ready!(Pin::new(opening).poll(cx)) {
+                Self::Opening { client, function, opening } => match ready!(Pin::new(opening).poll(cx)) {
                     Ok(session) => {
                         let id = session.id();
                         let span = tracing::info_span!(target: "otas", "otas_session", "session.id" = %id, function);
-                        Self::Inside {
-                            scope: Scope::Session(session),
-                            span,
-                        }
+                        Self::Inside { scope: Scope::Session(session), span }
                     }
-                    Err(error) => Self::Failed {
-                        client: Some(client.clone()),
-                        error,
-                    },
+                    Err(error) => Self::Failed { client: Some(client.clone()), error },
                 },
                 Self::Failed { error, .. } if handled => return Poll::Ready(Err(error.clone())),
-                Self::Failed {
-                    client: Some(client),
-                    error,
-                } => {
+                Self::Failed { client: Some(client), error } => {
                     client.went_without_session(error);
                     Self::masked(client.clone())
                 }
                 // Why there is no client was said when it was looked for.
-                Self::Failed { client: None, .. } => Self::Inside {
-                    scope: Scope::Empty,
-                    span: Span::none(),
-                },
+                Self::Failed { client: None, .. } => Self::Inside { scope: Scope::Empty, span: Span::none() },
             };
         }
     }
@@ -167,19 +134,13 @@ pin_project! {
 
 impl<B: Future, H> fmt::Debug for InSession<B, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InSession")
-            .field("stage", &self.stage)
-            .finish_non_exhaustive()
+        f.debug_struct("InSession").field("stage", &self.stage).finish_non_exhaustive()
     }
 }
 
 impl<B: Future, H> InSession<B, H> {
     pub(crate) fn new(stage: Option<Box<Stage>>, handler: Option<Handler<H, B::Output>>, body: B) -> Self {
-        Self {
-            stage,
-            handler,
-            body: Some(body),
-        }
+        Self { stage, handler, body: Some(body) }
     }
 
     pub(crate) fn client(&self) -> Option<Client> {
@@ -188,10 +149,9 @@ impl<B: Future, H> InSession<B, H> {
 
     /// A body that is cancelled half-way is dropped where it ran: inside its session.
     fn drop_body(self: Pin<&mut Self>) {
-        let this = self.project();
+        let mut this = self.project();
         if let (Some(Stage::Inside { scope, span }), true) = (this.stage.as_deref(), this.body.is_some()) {
-            // Unlike `enter`, dropping a future of the scope's does not panic where the thread's locals are gone already.
-            drop(scope.clone().hold(DropIn { body: this.body, span }));
+            scope.clone().enter_to_drop(|| span.in_scope(|| this.body.set(None)));
         }
     }
 }
@@ -222,27 +182,5 @@ impl<B: Future, H> Future for InSession<B, H> {
             this.body.set(None);
             Poll::Ready(output)
         })
-    }
-}
-
-/// Dropped inside a scope, it drops the body there.
-struct DropIn<'a, B> {
-    body: Pin<&'a mut Option<B>>,
-    span: &'a Span,
-}
-
-impl<B> Drop for DropIn<'_, B> {
-    fn drop(&mut self) {
-        let _entered = self.span.enter();
-        self.body.set(None);
-    }
-}
-
-/// Never polled: only a future can be given a scope to be dropped in.
-impl<B> Future for DropIn<'_, B> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
     }
 }

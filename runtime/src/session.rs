@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
@@ -40,14 +42,9 @@ impl Scope {
     }
 
     /// [`enter`](Self::enter) for destructors: they also run while a thread ends, when its task-locals are gone. Then `f` runs without a
-    /// scope.
+    /// scope. Dropping a future of tokio's is the only way into a scope that does not panic then.
     pub(crate) fn enter_to_drop(self, f: impl FnOnce()) {
-        // tokio panics for that case only, before it has called anything.
-        if std::panic::catch_unwind(|| CURRENT.sync_scope(Self::Empty, || ())).is_ok() {
-            self.enter(f);
-        } else {
-            f();
-        }
+        drop(CURRENT.scope(self, OnDrop(Some(f))));
     }
 
     /// The scope of this task, where it is inside one.
@@ -83,6 +80,25 @@ impl Scope {
     }
 }
 
+/// Never polled: it runs the function when it is dropped.
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Future for OnDrop<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
 /// A session: one run of an agent, as OTAS records it. A handle: cloning it is cheap, and every clone is the same session.
 ///
 /// The attribute opens one for each call. Where it does not fit, [`Client::open`] opens one by hand:
@@ -115,15 +131,7 @@ impl Session {
         let (process, now) = (world.process_id(), world.now());
         let renewal = RwLock::new(Renewal::new(grant, client.settings().renew_before, now));
         let (one, renewing, calls) = Default::default();
-        Self(Arc::new(Inner {
-            client,
-            meta,
-            process,
-            renewal,
-            one,
-            renewing,
-            calls,
-        }))
+        Self(Arc::new(Inner { client, meta, process, renewal, one, renewing, calls }))
     }
 
     /// The session of this task; `None` outside every session, where it could not be opened, and where OTAS is switched off.
@@ -140,7 +148,7 @@ impl Session {
 
     /// The session's id; of a session that was [renewed](Self::renew), the newest.
     pub fn id(&self) -> SessionId {
-        self.grant().session_id.clone()
+        self.grant().session_id()
     }
 
     /// The id of the agent that the agent key belongs to.
@@ -173,7 +181,7 @@ impl Session {
         if self.due() != Due::No {
             self.renew_in_background();
         }
-        Ok(self.grant().token.clone())
+        Ok(self.grant().token())
     }
 
     /// Opens a continuation now, as at the boundary of a task: a new session with the same meta and `otas.previous_session_id`. Every
@@ -257,7 +265,7 @@ impl Session {
     async fn continuation(&self, ended: u64) -> Result<()> {
         let _one = self.0.one.lock().await;
         let (now_ended, failed, previous) =
-            self.renewal(|renewal| (renewal.ended, renewal.failed.clone(), renewal.grant.session_id.clone()));
+            self.renewal(|renewal| (renewal.ended, renewal.failed.clone(), renewal.grant.session_id()));
         if now_ended != ended {
             return failed.map_or(Ok(()), Err);
         }
@@ -268,19 +276,12 @@ impl Session {
         let mut renewal = self.0.renewal.write().unwrap_or_else(PoisonError::into_inner);
         match opened {
             Ok(next) => {
-                renewal.succeeded(
-                    Grant::clone(&next.grant()),
-                    client.settings().renew_before,
-                    client.world().now(),
-                );
+                renewal.succeeded(Grant::clone(&next.grant()), client.settings().renew_before, client.world().now());
                 Ok(())
             }
             Err(error) => {
                 if renewal.failed.is_none() {
-                    notice::warn(&format!(
-                        "session {previous} could not be renewed yet: {}",
-                        error.with_causes()
-                    ));
+                    notice::warn(&format!("session {previous} could not be renewed yet: {}", error.with_causes()));
                 }
                 renewal.failed(error.clone(), client.world().now());
                 Err(error)
@@ -289,11 +290,7 @@ impl Session {
     }
 
     pub(crate) fn check_process(&self) -> Result<()> {
-        if self.0.process == self.0.client.world().process_id() {
-            Ok(())
-        } else {
-            Err(Error::new(Kind::Forked))
-        }
+        if self.0.process == self.0.client.world().process_id() { Ok(()) } else { Err(Error::new(Kind::Forked)) }
     }
 }
 
@@ -301,7 +298,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let grant = self.grant();
         f.debug_struct("Session")
-            .field("id", &grant.session_id)
+            .field("id", &grant.session_id())
             .field("agent_id", &grant.agent_id)
             .finish_non_exhaustive()
     }

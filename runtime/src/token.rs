@@ -10,6 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use serde::Deserialize;
 
+use crate::event::Origin;
+
 /// The id of a session, as OTAS shows it: safe to print, to log, and to hand to another process (which opens a session of its own).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Arc<str>);
@@ -64,10 +66,6 @@ impl Token {
     pub fn expose_secret(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
-
-    pub(crate) fn header(&self) -> &HeaderValue {
-        &self.0
-    }
 }
 
 impl fmt::Debug for Token {
@@ -79,8 +77,8 @@ impl fmt::Debug for Token {
 /// What UASAM granted with one token.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
-    pub(crate) token: Token,
-    pub(crate) session_id: SessionId,
+    /// The session's id and its token, as the events of its calls carry them.
+    pub(crate) origin: Arc<Origin>,
     pub(crate) agent_id: Arc<str>,
     pub(crate) expires_at: SystemTime,
     pub(crate) life: Duration,
@@ -95,6 +93,14 @@ struct Claims {
 }
 
 impl Grant {
+    pub(crate) fn session_id(&self) -> SessionId {
+        SessionId(self.origin.session_id.clone())
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        Token(self.origin.token.clone())
+    }
+
     /// Reads a JWT's payload. Its signature is the server's business. `None`: this is no such token.
     pub(crate) fn read(jwt: &str) -> Option<Self> {
         let mut parts = jwt.split('.');
@@ -110,8 +116,7 @@ impl Grant {
         let mut header = HeaderValue::from_str(jwt).ok()?;
         header.set_sensitive(true);
         Some(Self {
-            token: Token(header),
-            session_id: SessionId(claims.agent_session_id.into()),
+            origin: Arc::new(Origin { session_id: claims.agent_session_id.into(), token: header }),
             agent_id: claims.agent_id.into(),
             expires_at: SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(claims.exp).ok()?)?,
             life: Duration::try_from_secs_f64(claims.exp - claims.iat).ok()?,
@@ -132,10 +137,10 @@ mod tests {
     #[test]
     fn a_token_tells_its_session_agent_and_life() {
         let grant = Grant::read(&jwt(GOOD)).unwrap();
-        assert_eq!((grant.session_id.as_str(), &*grant.agent_id), ("3f2c", "9a"));
+        assert_eq!((grant.session_id().as_str(), &*grant.agent_id), ("3f2c", "9a"));
         assert_eq!(grant.expires_at, SystemTime::UNIX_EPOCH + Duration::from_secs(2000));
         assert_eq!(grant.life, Duration::from_secs(1000));
-        assert_eq!(grant.token.expose_secret(), jwt(GOOD));
+        assert_eq!(grant.token().expose_secret(), jwt(GOOD));
     }
 
     #[test]
@@ -153,18 +158,9 @@ mod tests {
         ] {
             assert!(Grant::read(text).is_none(), "{text}");
         }
-        assert!(
-            Grant::read(&jwt(&GOOD.replace("2000", "999"))).is_none(),
-            "expired when it was made"
-        );
-        assert!(
-            Grant::read(&jwt(&GOOD.replace("2000", "1e300"))).is_none(),
-            "beyond all time"
-        );
-        assert!(
-            Grant::read(&format!("{}\u{7f}", jwt(GOOD))).is_none(),
-            "not for a header"
-        );
+        assert!(Grant::read(&jwt(&GOOD.replace("2000", "999"))).is_none(), "expired when it was made");
+        assert!(Grant::read(&jwt(&GOOD.replace("2000", "1e300"))).is_none(), "beyond all time");
+        assert!(Grant::read(&format!("{}\u{7f}", jwt(GOOD))).is_none(), "not for a header");
     }
 
     #[test]

@@ -59,3 +59,73 @@ pub(crate) fn status_word(body: &[u8]) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     (!word.is_empty() && word.len() <= 64 && word.bytes().all(plain)).then(|| word.to_owned())
 }
+
+/// What Brain is told of one call.
+pub(crate) mod log {
+    use std::borrow::Cow;
+
+    use serde::Serialize;
+    use serde_json::{Map, Value};
+
+    /// Longest path, in bytes: it is indexed.
+    pub(crate) const PATH: usize = 2_692;
+    /// Longest method, in characters.
+    pub(crate) const METHOD: usize = 20;
+    /// Longest content type, in characters.
+    pub(crate) const CONTENT_TYPE: usize = 255;
+    /// Largest size of a body, in bytes.
+    pub(crate) const LARGEST: u64 = i32::MAX as u64;
+    /// Who wrote the event.
+    pub(crate) const LIBRARY: &str = concat!("otas-rust/", env!("CARGO_PKG_VERSION"));
+
+    /// The body of the POST. An explicit `null` is refused in some columns, so nothing is ever null.
+    #[derive(Serialize)]
+    pub(crate) struct Event<'a> {
+        pub(crate) project_id: Cow<'a, str>,
+        pub(crate) path: Cow<'a, str>,
+        pub(crate) method: Cow<'a, str>,
+        pub(crate) status_code: u16,
+        pub(crate) latency_ms: f64,
+        pub(crate) request_size_bytes: u64,
+        pub(crate) response_size_bytes: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) request_headers: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) response_headers: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) request_body: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) response_body: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) request_content_type: Option<Cow<'a, str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) response_content_type: Option<Cow<'a, str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) query_params: Option<Cow<'a, str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) error: Option<Cow<'a, str>>,
+        pub(crate) custom_properties: Map<String, Value>,
+        pub(crate) metadata: Metadata<'a>,
+    }
+
+    /// What lets a reader sort events and find repeats: Brain itself stamps on arrival.
+    #[derive(Serialize)]
+    pub(crate) struct Metadata<'a> {
+        pub(crate) event_id: &'a str,
+        pub(crate) sequence: u64,
+        pub(crate) started_at: String,
+        pub(crate) library: &'static str,
+    }
+}
+
+/// The words in `status_description` by which refusals of Brain are told apart.
+pub(crate) mod word {
+    /// The agent key was refused, or UASAM could not be asked.
+    pub(crate) const KEY_REFUSED: &str = "invalid_or_expired_agent_key";
+    /// No agent key came with the event.
+    pub(crate) const KEY_MISSING: &str = "missing_agent_key";
+    /// The session's token was refused.
+    pub(crate) const TOKEN_REFUSED: &str = "invalid_or_expired_token";
+    /// No token came with the event.
+    pub(crate) const TOKEN_MISSING: &str = "missing_agent_session_token";
+}

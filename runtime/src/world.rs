@@ -24,9 +24,7 @@ impl World {
 
     /// Lets the clock run ahead by `by`, for every handle.
     pub fn advance(&self, by: Duration) {
-        self.0
-            .ahead_nanos
-            .fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.0.ahead_nanos.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Pretends that the program runs in the process `id` from now on, as it does after a fork.
@@ -58,8 +56,6 @@ impl World {
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World")
-            .field("ahead", &self.ahead())
-            .finish_non_exhaustive()
+        f.debug_struct("World").field("ahead", &self.ahead()).finish_non_exhaustive()
     }
 }

@@ -39,10 +39,7 @@ async fn each_call_opens_its_own_session() -> Test {
 
     let ids = otas.client.scope(async { tokio::join!(id(), id(), id()) }).await;
 
-    assert!(
-        ids.0.is_some() && ids.0 != ids.1 && ids.1 != ids.2 && ids.0 != ids.2,
-        "{ids:?}"
-    );
+    assert!(ids.0.is_some() && ids.0 != ids.1 && ids.1 != ids.2 && ids.0 != ids.2, "{ids:?}");
     Ok(())
 }
 
@@ -111,11 +108,7 @@ async fn fail_converts_into_any_error_that_takes_it() -> Test {
 
     let failed = body(unreachable()?).await;
 
-    assert!(
-        failed
-            .err()
-            .is_some_and(|error| error.downcast_ref::<otas::Error>().is_some())
-    );
+    assert!(failed.err().is_some_and(|error| error.downcast_ref::<otas::Error>().is_some()));
     Ok(())
 }
 
@@ -171,12 +164,7 @@ async fn a_meta_that_is_no_object_opens_a_session_that_says_so() -> Test {
 
     let seen = otas.client.scope(body()).await.unwrap_or_default();
 
-    assert!(
-        seen["otas.meta_error"]
-            .as_str()
-            .is_some_and(|text| text.contains("a number")),
-        "{seen}"
-    );
+    assert!(seen["otas.meta_error"].as_str().is_some_and(|text| text.contains("a number")), "{seen}");
     Ok(())
 }
 

@@ -70,9 +70,7 @@ async fn a_body_that_outlives_its_thread_is_dropped_without_a_panic() -> Test {
             HELD.with(|held| *held.borrow_mut() = None);
             let started = Arc::default();
             let mut call = Box::pin(holds(Probe(seen), Arc::clone(&started)));
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .build()
-                .expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             runtime.block_on(client.scope(until_session(call.as_mut(), &started)));
             HELD.with(|held| *held.borrow_mut() = Some(call));
         })
@@ -98,17 +96,12 @@ async fn after_a_panic_the_outer_session_is_current_again() -> Test {
         let id = Session::current().map(|session| session.id());
         let mut call = Box::pin(panics());
         let caught =
-            std::future::poll_fn(
-                |cx| match std::panic::catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
-                    Ok(poll) => poll.map(|()| false),
-                    Err(_) => Poll::Ready(true),
-                },
-            )
+            std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
+                Ok(poll) => poll.map(|()| false),
+                Err(_) => Poll::Ready(true),
+            })
             .await;
-        (
-            caught,
-            id.is_some() && id == Session::current().map(|session| session.id()),
-        )
+        (caught, id.is_some() && id == Session::current().map(|session| session.id()))
     }
 
     assert_eq!(otas.client.scope(outer()).await, (true, true));
@@ -121,9 +114,7 @@ async fn a_spawned_task_does_not_inherit_the_session() -> Test {
     let otas = Otas::start().await?;
     #[otas_session]
     async fn body() -> bool {
-        tokio::spawn(async { Session::current().is_none() })
-            .await
-            .unwrap_or_default()
+        tokio::spawn(async { Session::current().is_none() }).await.unwrap_or_default()
     }
 
     assert!(otas.client.scope(body()).await);

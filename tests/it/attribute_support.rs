@@ -22,16 +22,11 @@ pub struct Otas {
 impl Otas {
     pub async fn start() -> Result<Self> {
         let opened = Opened::default();
-        let app = Router::new()
-            .route("/api/agent/v1/session/create/", post(create))
-            .with_state(opened.clone());
+        let app = Router::new().route("/api/agent/v1/session/create/", post(create)).with_state(opened.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok(Self {
-            client: client(&url)?,
-            opened,
-        })
+        Ok(Self { client: client(&url)?, opened })
     }
 
     /// The metas of the sessions that were opened, in order.
@@ -45,12 +40,7 @@ impl Otas {
 pub fn client(url: &str) -> Result<Client> {
     let key = format!("agent_abcdefghijk_{}", "s".repeat(43));
     Client::new(
-        Config::builder()
-            .agent_key(key)
-            .project_domain("http://127.0.0.1:9")
-            .uasam_url(url)
-            .brain_url(url)
-            .build()?,
+        Config::builder().agent_key(key).project_domain("http://127.0.0.1:9").uasam_url(url).brain_url(url).build()?,
     )
 }
 

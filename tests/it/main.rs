@@ -1,6 +1,18 @@
 //! What the library promises, shown from outside.
 
+mod support;
+
 mod attribute;
 mod attribute_lifecycle;
 mod attribute_shapes;
 mod attribute_support;
+mod domain;
+mod protocol;
+mod redirects;
+mod runtimes;
+mod sessions;
+mod testing_answers;
+mod testing_client;
+mod testing_faults;
+mod testing_server;
+mod testing_setup;

@@ -11,9 +11,10 @@ use url::Url;
 use crate::config::key::{KeySource, Origin};
 use crate::config::sources::{Manifest, Variables};
 use crate::config::{Config, Settings};
+use crate::delivery::Hook;
 use crate::domain::Domain;
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Hook};
+use crate::event::Event;
 use crate::world::World;
 
 const UASAM_URL: &str = "http://localhost:8000";
@@ -34,17 +35,11 @@ pub(crate) struct Given {
 
 impl Given {
     pub(crate) fn new(value: &str, origin: &str) -> Self {
-        Self {
-            value: value.to_owned(),
-            origin: origin.to_owned(),
-        }
+        Self { value: value.to_owned(), origin: origin.to_owned() }
     }
 
     fn field(value: impl Into<String>, field: &str) -> Option<Self> {
-        Some(Self {
-            value: value.into(),
-            origin: format!("the field `{field}`"),
-        })
+        Some(Self { value: value.into(), origin: format!("the field `{field}`") })
     }
 
     fn wrong(&self, what: &str) -> Error {
@@ -105,13 +100,7 @@ impl ConfigBuilder {
     pub(crate) fn variables(mut self) -> Result<Self> {
         let variables = self.variables.clone();
         if let Some(given) = variables.get("OTAS_AGENT_KEY")? {
-            self.keys.push((
-                given.origin.clone(),
-                Origin::Fixed {
-                    text: given.value,
-                    setting: given.origin,
-                },
-            ));
+            self.keys.push((given.origin.clone(), Origin::Fixed { text: given.value, setting: given.origin }));
         }
         if let Some(given) = variables.get("OTAS_AGENT_KEY_FILE")? {
             self.keys.push((given.origin, Origin::File(given.value.into())));
@@ -129,15 +118,7 @@ impl ConfigBuilder {
     pub(crate) fn manifest(mut self, manifest: Manifest) -> Self {
         self.keys = manifest
             .agent_key
-            .map(|given| {
-                (
-                    given.origin.clone(),
-                    Origin::Fixed {
-                        text: given.value,
-                        setting: given.origin,
-                    },
-                )
-            })
+            .map(|given| (given.origin.clone(), Origin::Fixed { text: given.value, setting: given.origin }))
             .into_iter()
             .collect();
         self.project_id = manifest.project_id.filter(|given| !given.value.is_empty());
@@ -149,21 +130,14 @@ impl ConfigBuilder {
     /// is needed.
     pub fn agent_key(mut self, key: impl Into<String>) -> Self {
         let setting = "the field `agent_key`".to_owned();
-        self.keys.push((
-            setting.clone(),
-            Origin::Fixed {
-                text: key.into(),
-                setting,
-            },
-        ));
+        self.keys.push((setting.clone(), Origin::Fixed { text: key.into(), setting }));
         self
     }
 
     /// A file that holds the agent's key and nothing else. It is read when the configuration is built, and anew when the key is refused:
     /// sessions go on under the new key.
     pub fn agent_key_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.keys
-            .push(("the field `agent_key_file`".to_owned(), Origin::File(path.into())));
+        self.keys.push(("the field `agent_key_file`".to_owned(), Origin::File(path.into())));
         self
     }
 
@@ -173,10 +147,7 @@ impl ConfigBuilder {
     where
         F: Fn() -> Result<String, Box<dyn std::error::Error + Send + Sync>> + Send + Sync + 'static,
     {
-        self.keys.push((
-            "the field `agent_key_provider`".to_owned(),
-            Origin::Provider(Arc::new(provider)),
-        ));
+        self.keys.push(("the field `agent_key_provider`".to_owned(), Origin::Provider(Arc::new(provider))));
         self
     }
 
@@ -317,14 +288,10 @@ impl ConfigBuilder {
         self.durations().or_else(lenient)?;
         let domain = match &self.domain {
             None => Domain::default(),
-            Some(given) => given
-                .value
-                .parse()
-                .map_err(|cause| given.because(cause))
-                .or_else(|error| {
-                    lenient(error)?;
-                    Ok(Domain::default())
-                })?,
+            Some(given) => given.value.parse().map_err(|cause| given.because(cause)).or_else(|error| {
+                lenient(error)?;
+                Ok(Domain::default())
+            })?,
         };
         Ok(Settings {
             key,
@@ -415,10 +382,7 @@ fn parse_base(given: &Given) -> Result<Url> {
         return Err(given.wrong("it is not a URL; write it with its scheme, as in `https://otas.example.com`"));
     }
     let mut url = Url::parse(text).map_err(|cause| {
-        let what = format!(
-            "{}: it is not a URL; write it as in `https://otas.example.com`",
-            given.origin
-        );
+        let what = format!("{}: it is not a URL; write it as in `https://otas.example.com`", given.origin);
         Error::with_source(Kind::Config(what), cause)
     })?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -450,10 +414,7 @@ impl fmt::Debug for ConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |given: &Option<Given>| given.as_ref().map(|given| given.value.clone());
         f.debug_struct("ConfigBuilder")
-            .field(
-                "agent_key",
-                &self.keys.iter().map(|(origin, _)| origin).collect::<Vec<_>>(),
-            )
+            .field("agent_key", &self.keys.iter().map(|(origin, _)| origin).collect::<Vec<_>>())
             .field("project_id", &shown(&self.project_id))
             .finish_non_exhaustive()
     }

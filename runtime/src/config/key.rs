@@ -90,10 +90,7 @@ impl KeySource {
 fn read_file(path: &Path) -> Result<HeaderValue> {
     let setting = format!("the key file `{}`", path.display());
     let text = std::fs::read_to_string(path).map_err(|cause| {
-        Error::with_source(
-            Kind::Config(format!("{setting} cannot be read; check the path and its rights")),
-            cause,
-        )
+        Error::with_source(Kind::Config(format!("{setting} cannot be read; check the path and its rights")), cause)
     })?;
     check(&text, &setting)
 }
@@ -123,9 +120,7 @@ fn check(text: &str, setting: &str) -> Result<HeaderValue> {
         )));
     }
     let mut value = HeaderValue::from_str(text).map_err(|_| {
-        Error::config(format!(
-            "{setting} holds an agent key that no HTTP header can carry; copy it again"
-        ))
+        Error::config(format!("{setting} holds an agent key that no HTTP header can carry; copy it again"))
     })?;
     value.set_sensitive(true);
     Ok(value)
@@ -165,10 +160,7 @@ mod tests {
     fn a_key_that_can_never_work_is_told_before_any_request() {
         for name in ["abcde_ghijk", "_bcdefghijk", "abcdefghij_"] {
             let message = verdict(&key(name)).unwrap_err();
-            assert!(
-                message.contains("never work") && message.contains("issued again"),
-                "{message}"
-            );
+            assert!(message.contains("never work") && message.contains("issued again"), "{message}");
             assert!(!message.contains(name), "{message}");
         }
     }
@@ -182,10 +174,7 @@ mod tests {
             ("agent_ä", "characters"),
         ] {
             let message = verdict(text).unwrap_err();
-            assert!(
-                message.contains(word) && message.starts_with("OTAS_AGENT_KEY"),
-                "{message}"
-            );
+            assert!(message.contains(word) && message.starts_with("OTAS_AGENT_KEY"), "{message}");
             assert!(text.is_empty() || !message.contains(text), "{message}");
         }
     }

@@ -65,7 +65,7 @@ pub(crate) struct Settings {
     pub(crate) redirects: usize,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) body_limit: usize,
-    pub(crate) on_event: Option<crate::event::Hook>,
+    pub(crate) on_event: Option<crate::delivery::Hook>,
     pub(crate) world: World,
 }
 
@@ -97,10 +97,7 @@ impl Config {
     ///
     /// As [`from_env`](Self::from_env).
     pub fn from_vars<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self> {
-        let pairs = pairs
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         ConfigBuilder::new(Variables::of_pairs(pairs)).variables()?.build()
     }
 
@@ -113,10 +110,7 @@ impl Config {
     /// variable is wrong.
     pub fn from_manifest(path: impl AsRef<Path>) -> Result<Self> {
         let manifest = Manifest::read(path.as_ref())?;
-        ConfigBuilder::new(Variables::of_process())
-            .variables()?
-            .manifest(manifest)
-            .build()
+        ConfigBuilder::new(Variables::of_process()).variables()?.manifest(manifest).build()
     }
 
     /// The project's domain.

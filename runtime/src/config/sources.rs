@@ -18,21 +18,14 @@ impl Variables {
     }
 
     pub(crate) fn of_pairs(pairs: Vec<(String, String)>) -> Self {
-        Self(Arc::new(move |name| {
-            pairs
-                .iter()
-                .rfind(|(key, _)| key == name)
-                .map(|(_, value)| value.into())
-        }))
+        Self(Arc::new(move |name| pairs.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.into())))
     }
 
     /// The trimmed value; `None` where it is unset or empty, as many a container leaves it.
     pub(crate) fn get(&self, name: &str) -> Result<Option<Given>> {
         let Some(value) = (self.0)(name) else { return Ok(None) };
         let Ok(value) = value.into_string() else {
-            return Err(Error::config(format!(
-                "{name} holds bytes that are not UTF-8; set it to plain text"
-            )));
+            return Err(Error::config(format!("{name} holds bytes that are not UTF-8; set it to plain text")));
         };
         let value = value.trim();
         Ok((!value.is_empty()).then(|| Given::new(value, name)))
@@ -64,10 +57,7 @@ pub(crate) struct Manifest {
 impl Manifest {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|cause| {
-            let what = format!(
-                "the manifest `{}` cannot be read; check the path and its rights",
-                path.display()
-            );
+            let what = format!("the manifest `{}` cannot be read; check the path and its rights", path.display());
             Error::with_source(Kind::Config(what), cause)
         })?;
         Self::parse(&text, &path.display().to_string())
@@ -129,15 +119,9 @@ mod tests {
     #[test]
     fn the_manifest_gives_its_three_values_with_their_lines() {
         let manifest = Manifest::parse(GOOD, "M.md").unwrap();
-        assert_eq!(
-            manifest.project_id.unwrap().value,
-            "11111111-2222-3333-4444-555555555555"
-        );
+        assert_eq!(manifest.project_id.unwrap().value, "11111111-2222-3333-4444-555555555555");
         let key = manifest.agent_key.unwrap();
-        assert_eq!(
-            (key.value.as_str(), key.origin.as_str()),
-            ("agent_abcdefghijk_x", "`M.md`, line 4")
-        );
+        assert_eq!((key.value.as_str(), key.origin.as_str()), ("agent_abcdefghijk_x", "`M.md`, line 4"));
         assert_eq!(manifest.project_domain.unwrap().value, "https://api.example.com");
     }
 
@@ -146,10 +130,7 @@ mod tests {
         let refusal = |text: &str| Manifest::parse(text, "M.md").err().unwrap().to_string();
         assert!(refusal(&GOOD.replace("Agent Key", "Agent Kay")).contains("has no line `- **Agent Key:** ...`"));
         let message = refusal(&GOOD.replace("`agent_abcdefghijk_x`", "agent_abcdefghijk_x"));
-        assert!(
-            message.contains("line 4") && !message.contains("abcdefghijk"),
-            "{message}"
-        );
+        assert!(message.contains("line 4") && !message.contains("abcdefghijk"), "{message}");
         assert!(refusal(&format!("{GOOD}{GOOD}")).contains("second time"));
     }
 

@@ -104,29 +104,17 @@ impl Client {
     }
 
     fn way(&self) -> Way {
-        let of = |session: Session| Way {
-            client: Some(session.client().clone()),
-            session: Some(session),
-        };
+        let of = |session: Session| Way { client: Some(session.client().clone()), session: Some(session) };
         match &self.0 {
             Whose::Session(session) => of(session.clone()),
             Whose::Client(client) => {
                 let own = |session: &Session| session.client().is(client);
-                Way {
-                    client: Some(client.clone()),
-                    session: Session::current().filter(own),
-                }
+                Way { client: Some(client.clone()), session: Session::current().filter(own) }
             }
             Whose::Ambient => match Scope::current() {
                 Scope::Session(session) => of(session),
-                Scope::Client(client) => Way {
-                    client: Some(client),
-                    session: None,
-                },
-                Scope::Empty => Way {
-                    client: default::ambient().ok(),
-                    session: None,
-                },
+                Scope::Client(client) => Way { client: Some(client), session: None },
+                Scope::Empty => Way { client: default::ambient().ok(), session: None },
             },
         }
     }

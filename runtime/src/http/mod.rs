@@ -11,13 +11,16 @@
 //! * A request **within the project's domain** ([`Domain`](crate::Domain)) carries the session's token. Nobody else ever sees the token: redirects are followed
 //!   here, hop by hop, and each hop gets the token or loses it as its own URL demands. Once a chain has been outside, only `GET` and
 //!   `HEAD` get it again, so that a foreign server cannot trigger writes.
-//! * A request **to anybody else** goes out untouched.
+//! * A request **to anybody else** goes out untouched, and is told to Brain right after: one [`Event`](crate::Event) for each uninterrupted
+//!   stretch outside, complete when the answer's body has been read, has failed, or is dropped. The body is not held up: a stream of
+//!   events reaches you chunk by chunk.
 //! * **Outside every session** a request goes out plainly; the first one is told in a warning. Tasks that you spawn do not inherit the
 //!   session.
 //!
 //! Two things differ from reqwest's own redirects: no `Referer` is added, and a [`reqwest::redirect::Policy`] set on the builder is
 //! replaced ([`ConfigBuilder::redirects`](crate::ConfigBuilder::redirects)).
 
+mod capture;
 mod client;
 mod pool;
 mod redirect;

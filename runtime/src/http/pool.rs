@@ -34,8 +34,7 @@ impl Pool {
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let pool = Self::default();
         if !settings.disabled {
-            pool.lock()
-                .push((here(), Sender::new(crate::link::build(prepared((settings.http)()))?)));
+            pool.lock().push((here(), Sender::new(crate::link::build(prepared((settings.http)()))?)));
         }
         Ok(pool)
     }

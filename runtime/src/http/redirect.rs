@@ -15,17 +15,10 @@ use url::Url;
 use crate::wire::header;
 
 /// What a request loses when it goes to another host; the list is reqwest's.
-static CREDENTIALS: [HeaderName; 5] = [
-    AUTHORIZATION,
-    COOKIE,
-    HeaderName::from_static("cookie2"),
-    PROXY_AUTHORIZATION,
-    WWW_AUTHENTICATE,
-];
-static SECRETS: [HeaderName; 2] = [
-    HeaderName::from_static(header::AGENT_KEY),
-    HeaderName::from_static(header::SESSION_TOKEN),
-];
+static CREDENTIALS: [HeaderName; 5] =
+    [AUTHORIZATION, COOKIE, HeaderName::from_static("cookie2"), PROXY_AUTHORIZATION, WWW_AUTHENTICATE];
+static SECRETS: [HeaderName; 2] =
+    [HeaderName::from_static(header::AGENT_KEY), HeaderName::from_static(header::SESSION_TOKEN)];
 
 tokio::task_local! {
     /// Set while the last hop that is allowed is on its way: reqwest's own error for one more can only be made by reqwest.
@@ -34,13 +27,11 @@ tokio::task_local! {
 
 /// Follows nothing; a redirect that comes as the answer to the last hop is an error.
 pub(crate) fn policy() -> Policy {
-    Policy::custom(|attempt| {
-        if LAST_HOP.try_with(|()| ()).is_ok() {
-            attempt.error(TooManyRedirects)
-        } else {
-            attempt.stop()
-        }
-    })
+    Policy::custom(
+        |attempt| {
+            if LAST_HOP.try_with(|()| ()).is_ok() { attempt.error(TooManyRedirects) } else { attempt.stop() }
+        },
+    )
 }
 
 /// Sends as the last hop that is allowed.
@@ -69,18 +60,12 @@ pub(crate) struct Spare {
 impl Spare {
     pub(crate) fn of(request: &mut Request) -> Option<Self> {
         if let Some(request) = request.try_clone() {
-            return Some(Self {
-                request,
-                has_body: true,
-            });
+            return Some(Self { request, has_body: true });
         }
         let stream = request.body_mut().take();
         let copy = request.try_clone();
         *request.body_mut() = stream;
-        copy.map(|request| Self {
-            request,
-            has_body: false,
-        })
+        copy.map(|request| Self { request, has_body: false })
     }
 
     /// The request that the answer asks for; `None` where it is no redirect, or one that cannot be followed.
@@ -164,9 +149,6 @@ mod tests {
             (HeaderName::from_static(header::AGENT_KEY), "k".parse().unwrap()),
         ]);
         let client = reqwest::Client::builder().default_headers(headers).build().unwrap();
-        assert_eq!(
-            added_by(&client),
-            [AUTHORIZATION, HeaderName::from_static(header::AGENT_KEY)]
-        );
+        assert_eq!(added_by(&client), [AUTHORIZATION, HeaderName::from_static(header::AGENT_KEY)]);
     }
 }

@@ -35,10 +35,7 @@ impl RequestBuilder {
     }
 
     fn map(self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
-        Self {
-            client: self.client,
-            inner: self.inner.map(change),
-        }
+        Self { client: self.client, inner: self.inner.map(change) }
     }
 
     /// Adds a header.
@@ -120,10 +117,7 @@ impl RequestBuilder {
     /// A copy; `None` where the body is a stream, or where the request is wrong already.
     pub fn try_clone(&self) -> Option<Self> {
         let inner = self.inner.as_ref().ok()?.try_clone()?;
-        Some(Self {
-            client: self.client.clone(),
-            inner: Ok(inner),
-        })
+        Some(Self { client: self.client.clone(), inner: Ok(inner) })
     }
 
     /// Sends the request; see [`Client::execute`].

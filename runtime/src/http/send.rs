@@ -1,5 +1,6 @@
 //! Sends one request of the user: each hop with the token or without it, as its own URL demands.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Method};
@@ -7,12 +8,13 @@ use reqwest::{Request, Response};
 use url::Url;
 
 use crate::client::Client;
-use crate::domain::Domain;
+use crate::http::capture::Stretch;
 use crate::http::client::Way;
 use crate::http::pool::{self, Sender};
 use crate::http::redirect::{self, Spare};
 use crate::notice;
 use crate::session::Session;
+use crate::token::Grant;
 use crate::wire::header;
 
 /// Where no configuration tells another.
@@ -23,98 +25,117 @@ pub(crate) async fn send(way: Way, mut request: Request) -> reqwest::Result<Resp
     let sender = pool::sender(way.client.as_ref())?;
     let settings = way.client.as_ref().map(Client::settings);
     let most = settings.map_or(REDIRECTS, |settings| settings.redirects);
-    let limit = request
-        .timeout()
-        .copied()
-        .or(settings.and_then(|settings| settings.request_timeout));
+    let limit = request.timeout().copied().or(settings.and_then(|settings| settings.request_timeout));
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut border = Border::new(&way, &mut request).await;
     let mut hops = 0;
     loop {
         let spare = if hops < most { Spare::of(&mut request) } else { None };
-        border.dress(&mut request, &sender);
+        border.cross(&mut request, &sender);
         if let Some(deadline) = deadline {
             *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
         }
         let sent = sender.client.execute(request);
-        let answer = if hops == most && most > 0 {
-            redirect::last_hop(sent).await?
-        } else {
-            sent.await?
-        };
+        let sent = if hops == most && most > 0 { redirect::last_hop(sent).await } else { sent.await };
+        let answer = border.came(sent)?;
         match spare.and_then(|spare| spare.follow(&answer, &sender.adds)) {
             Some(next) => request = next,
-            None => return Ok(answer),
+            None => return Ok(border.watch(answer)),
         }
         hops += 1;
     }
 }
 
-/// The border of the project's domain, and which side the chain has seen.
+/// The border of the project's domain: which side the chain is on, and what is told of its stretches outside.
 struct Border<'a> {
     client: Option<&'a Client>,
-    domain: Option<&'a Domain>,
-    /// The session's token, or one that the caller set by hand.
-    token: Option<HeaderValue>,
+    session: Option<&'a Session>,
+    /// What the session was granted when the request was made: the chain keeps it.
+    grant: Option<Arc<Grant>>,
+    /// A token that the caller set by hand.
+    by_hand: Option<HeaderValue>,
     been_outside: bool,
+    stretch: Option<Stretch>,
 }
 
 impl<'a> Border<'a> {
     async fn new(way: &'a Way, request: &mut Request) -> Self {
         let client = way.client.as_ref();
+        let session = way.session.as_ref();
         let by_hand = request.headers_mut().remove(header::SESSION_TOKEN);
-        if way.session.is_none() {
-            if let Some(client) = client.filter(|client| !client.is_disabled()) {
-                client.sent_outside_sessions();
-            }
-        }
-        let granted = match &way.session {
-            Some(session) => token_of(session).await,
+        let grant = match session {
+            Some(session) => grant_of(session).await,
             None => None,
         };
-        let token = by_hand.or(granted);
-        Self {
-            client,
-            domain: client.map(|client| &client.settings().domain),
-            token,
-            been_outside: false,
+        if let (None, Some(client)) = (session, client.filter(|client| !client.is_disabled())) {
+            client.sent_outside_sessions();
+        }
+        Self { client, session, grant, by_hand, been_outside: false, stretch: None }
+    }
+
+    /// Readies the request of one hop for the side that its URL is on.
+    fn cross(&mut self, request: &mut Request, sender: &Sender) {
+        let inside = self.client.is_some_and(|client| client.settings().domain.contains(request.url()));
+        let is_otas = self.client.is_some_and(|client| is_otas(client, request.url()));
+        self.dress(request, sender, inside, is_otas);
+        self.been_outside |= !inside;
+        if inside || is_otas {
+            if let Some(stretch) = self.stretch.take() {
+                stretch.came_back();
+            }
+        } else if let Some(stretch) = &mut self.stretch {
+            stretch.goes_on(request);
+        } else if let (Some(client), Some(session), Some(grant)) = (self.client, self.session, &self.grant) {
+            self.stretch = Some(Stretch::begin(client, session, grant.origin.clone(), request));
         }
     }
 
-    /// Gives the request of one hop the token, or takes every secret of ours out of it.
-    fn dress(&mut self, request: &mut Request, sender: &Sender) {
-        let inside = self.domain.is_some_and(|domain| domain.contains(request.url()));
-        let safe = !self.been_outside || matches!(*request.method(), Method::GET | Method::HEAD);
-        self.been_outside |= !inside;
-        let key = request
-            .headers()
-            .get(header::AGENT_KEY)
-            .cloned()
-            .filter(|_| self.is_otas(request.url()));
+    /// Gives the request the token, or takes every secret of ours out of it.
+    fn dress(&self, request: &mut Request, sender: &Sender, inside: bool, is_otas: bool) {
+        let key = request.headers().get(header::AGENT_KEY).cloned().filter(|_| is_otas);
         redirect::withhold_secrets(request.headers_mut(), &sender.adds);
         if let Some(key) = key {
-            request
-                .headers_mut()
-                .insert(HeaderName::from_static(header::AGENT_KEY), key);
+            request.headers_mut().insert(HeaderName::from_static(header::AGENT_KEY), key);
         }
-        if let Some(token) = self.token.as_ref().filter(|_| inside && safe) {
-            request
-                .headers_mut()
-                .insert(HeaderName::from_static(header::SESSION_TOKEN), token.clone());
+        let safe = !self.been_outside || matches!(*request.method(), Method::GET | Method::HEAD);
+        let token = self.by_hand.as_ref().or(self.grant.as_ref().map(|grant| &grant.origin.token));
+        if let Some(token) = token.filter(|_| inside && safe) {
+            request.headers_mut().insert(HeaderName::from_static(header::SESSION_TOKEN), token.clone());
         }
     }
 
-    /// Whether the URL is one of UASAM or Brain, where the agent key may go.
-    fn is_otas(&self, url: &Url) -> bool {
-        let at = |base: &Url| url.origin() == base.origin();
-        self.client
-            .is_some_and(|client| at(&client.settings().uasam) || at(&client.settings().brain))
+    /// What came of one hop.
+    fn came(&mut self, sent: reqwest::Result<Response>) -> reqwest::Result<Response> {
+        match (&sent, &mut self.stretch) {
+            (Ok(answer), Some(stretch)) => stretch.answered(answer),
+            (Err(error), stretch) => {
+                if let Some(stretch) = stretch.take() {
+                    stretch.failed(error);
+                }
+            }
+            (Ok(_), None) => {}
+        }
+        sent
+    }
+
+    /// The last answer of the chain.
+    fn watch(&mut self, answer: Response) -> Response {
+        match self.stretch.take() {
+            Some(stretch) => stretch.watch(answer),
+            None => answer,
+        }
     }
 }
 
-async fn token_of(session: &Session) -> Option<HeaderValue> {
+/// Whether the URL is one of UASAM or Brain: the agent key may go there, and such a call is no event.
+fn is_otas(client: &Client, url: &Url) -> bool {
+    let settings = client.settings();
+    url.origin() == settings.uasam.origin() || url.origin() == settings.brain.origin()
+}
+
+async fn grant_of(session: &Session) -> Option<Arc<Grant>> {
     match session.grant_to_use().await {
-        Ok(grant) => Some(grant.token.header().clone()),
+        Ok(grant) => Some(grant),
         Err(error) => {
             notice::warn(&format!("a request is sent without a token: {error}"));
             None

@@ -48,9 +48,7 @@ pub(super) fn in_place<T: Serialize + ?Sized>(value: &T, depth: usize) -> Value 
     if depth > MAX_DEPTH {
         return Value::from("<nested too deep>");
     }
-    value
-        .serialize(Visible { depth })
-        .unwrap_or_else(|oops| visible(&format!("<cannot be serialised: {oops}>")))
+    value.serialize(Visible { depth }).unwrap_or_else(|oops| visible(&format!("<cannot be serialised: {oops}>")))
 }
 
 /// A NUL's picture stands for it.
@@ -163,11 +161,7 @@ impl ser::Serializer for Visible {
         Ok(tagged(variant, in_place(value, self.depth + 1)))
     }
     fn serialize_seq(self, _: Option<usize>) -> Result<List, Oops> {
-        Ok(List {
-            variant: None,
-            items: Vec::new(),
-            depth: self.depth + 1,
-        })
+        Ok(List { variant: None, items: Vec::new(), depth: self.depth + 1 })
     }
     fn serialize_tuple(self, _: usize) -> Result<List, Oops> {
         self.serialize_seq(None)
@@ -176,25 +170,13 @@ impl ser::Serializer for Visible {
         self.serialize_seq(None)
     }
     fn serialize_tuple_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<List, Oops> {
-        Ok(List {
-            variant: Some(variant),
-            ..self.serialize_seq(None)?
-        })
+        Ok(List { variant: Some(variant), ..self.serialize_seq(None)? })
     }
     fn serialize_map(self, _: Option<usize>) -> Result<Object, Oops> {
-        Ok(Object {
-            variant: None,
-            exact: false,
-            map: Map::new(),
-            key: None,
-            depth: self.depth + 1,
-        })
+        Ok(Object { variant: None, exact: false, map: Map::new(), key: None, depth: self.depth + 1 })
     }
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Object, Oops> {
-        Ok(Object {
-            exact: name.starts_with(EXACT),
-            ..self.serialize_map(None)?
-        })
+        Ok(Object { exact: name.starts_with(EXACT), ..self.serialize_map(None)? })
     }
     fn serialize_struct_variant(
         self,
@@ -203,10 +185,7 @@ impl ser::Serializer for Visible {
         variant: &'static str,
         _: usize,
     ) -> Result<Object, Oops> {
-        Ok(Object {
-            variant: Some(variant),
-            ..self.serialize_map(None)?
-        })
+        Ok(Object { variant: Some(variant), ..self.serialize_map(None)? })
     }
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Seen {
         let mut text = String::new();

@@ -87,10 +87,7 @@ pub async extern "C" fn of_another_abi(x: u8) -> u8 {
 #[tokio::test]
 async fn every_pattern_stays_in_the_signature() {
     run(async {
-        assert_eq!(
-            like_a_handler(Json(State { n: 1 }), Json((2, String::from("c")))).await,
-            "12c"
-        );
+        assert_eq!(like_a_handler(Json(State { n: 1 }), Json((2, String::from("c")))).await, "12c");
         let sum = patterns((1, String::from("ab")), 1, (1, 9), [1, 1], &1, Triple(1, 2, 3)).await;
         assert_eq!(sum, 9);
         assert_eq!(mutable(String::from("a")).await, "a!");

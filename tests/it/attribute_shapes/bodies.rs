@@ -143,10 +143,7 @@ async fn takes_a_part(Parts { a, .. }: Parts) -> String {
 
 #[tokio::test]
 async fn a_part_of_an_argument_can_be_moved() {
-    let parts = Parts {
-        a: String::from("a"),
-        b: String::from("b"),
-    };
+    let parts = Parts { a: String::from("a"), b: String::from("b") };
     run(async {
         assert_eq!(parts.clone().takes_a_part().await, "a");
         assert_eq!(takes_a_part(parts.clone()).await + &parts.b, "ab");
@@ -183,10 +180,7 @@ async fn tuple_at_the_end() -> (u8,) {
 
 #[otas_session]
 async fn struct_at_the_end() -> Parts {
-    Parts {
-        a: String::new(),
-        b: String::new(),
-    }
+    Parts { a: String::new(), b: String::new() }
 }
 
 #[tokio::test]
@@ -203,11 +197,7 @@ async fn every_kind_of_statement_and_tail_works() {
 
 #[otas_session(meta = { n })]
 async fn recursive(n: u8) -> u8 {
-    if n == 0 {
-        u8::from(here())
-    } else {
-        1 + Box::pin(recursive(n - 1)).await
-    }
+    if n == 0 { u8::from(here()) } else { 1 + Box::pin(recursive(n - 1)).await }
 }
 
 #[tokio::test]

@@ -104,10 +104,7 @@ async fn any_expression_that_serialises_to_an_object_is_a_meta() {
     }
     #[otas_session(meta = Task { name: "t", tags: Vec::new() })]
     async fn by_structure() {}
-    let task = Task {
-        name: "n",
-        tags: vec![1],
-    };
+    let task = Task { name: "n", tags: vec![1] };
 
     assert_eq!(sent(by_macro(1)).await, json!({ "a": 1 }));
     assert_eq!(sent(by_map(HashMap::from([("k", 1)]))).await, json!({ "k": 1 }));
@@ -127,10 +124,7 @@ async fn the_meta_borrows_what_the_body_then_moves() {
 
     let call = moves("x".into(), vec![1], BTreeMap::from([(1, 2)]), ("p".into(), 1));
 
-    assert_eq!(
-        sent(call).await,
-        json!({ "a": "x", "b": 1, "map": { "1": 2 }, "part": "p" })
-    );
+    assert_eq!(sent(call).await, json!({ "a": "x", "b": 1, "map": { "1": 2 }, "part": "p" }));
 }
 
 #[tokio::test]
@@ -156,12 +150,7 @@ async fn what_json_cannot_hold_becomes_visible() {
     assert_eq!(meta["nul\u{2400}"], "a\u{2400}b");
     assert_eq!(meta["keys"], json!({ "[1,2]": 1 }));
     assert_eq!(meta["chars"], json!({ "\u{2400}": "\u{2400}" }));
-    assert!(
-        meta["fails"]["inner"]
-            .as_str()
-            .is_some_and(|text| text.contains("on purpose")),
-        "{meta}"
-    );
+    assert!(meta["fails"]["inner"].as_str().is_some_and(|text| text.contains("on purpose")), "{meta}");
 }
 
 /// Its `Serialize` fails.
@@ -191,12 +180,7 @@ async fn a_meta_of_more_than_a_mebibyte_is_replaced_by_the_reason() {
 
     let meta = sent(body("x".repeat(3 << 20))).await;
 
-    assert!(
-        meta["otas.meta_error"]
-            .as_str()
-            .is_some_and(|text| text.contains("3145739 bytes")),
-        "{meta}"
-    );
+    assert!(meta["otas.meta_error"].as_str().is_some_and(|text| text.contains("3145739 bytes")), "{meta}");
 }
 
 #[tokio::test]
@@ -206,10 +190,5 @@ async fn a_meta_whose_serialize_fails_is_replaced_by_the_reason() {
 
     let meta = sent(body()).await;
 
-    assert!(
-        meta["otas.meta_error"]
-            .as_str()
-            .is_some_and(|text| text.contains("on purpose")),
-        "{meta}"
-    );
+    assert!(meta["otas.meta_error"].as_str().is_some_and(|text| text.contains("on purpose")), "{meta}");
 }

@@ -120,10 +120,7 @@ impl Tuple {
 
 #[tokio::test]
 async fn every_receiver_stays_what_it_is() {
-    let agent = Agent {
-        name: String::from("a"),
-        calls: 0,
-    };
+    let agent = Agent { name: String::from("a"), calls: 0 };
     run(async {
         assert!(agent.by_reference().await);
         assert!(agent.clone().by_mutable_reference().await);
@@ -141,10 +138,7 @@ async fn every_receiver_stays_what_it_is() {
 
 #[tokio::test]
 async fn self_in_macros_of_the_body_is_the_receiver() {
-    let agent = Agent {
-        name: String::from("a"),
-        calls: 0,
-    };
+    let agent = Agent { name: String::from("a"), calls: 0 };
     assert_eq!(run(agent.in_macros()).await, "aa3");
 }
 

@@ -79,10 +79,7 @@ async fn opaque_types_may_stand_anywhere_in_the_return_type() {
         assert_eq!(opaque().await.to_string(), "a");
         assert_eq!(opaque_in_a_result().await.expect("ok").sum::<i32>(), 3);
         assert_eq!(opaque_in_a_wrapper().await.0.to_string(), "1");
-        assert_eq!(
-            opaque_in_a_tuple().await.map(|(a, f)| format!("{a}{}", f(1))),
-            Some("a2".into())
-        );
+        assert_eq!(opaque_in_a_tuple().await.map(|(a, f)| format!("{a}{}", f(1))), Some("a2".into()));
         assert_eq!(opaque_in_a_box().await.to_string(), "1");
         assert_eq!(opaque_with_an_opaque_item().await.len(), 1);
         assert_eq!(captures(&1).await.to_string(), "1");
@@ -144,13 +141,7 @@ async fn loops_forever() {
 async fn bodies_that_never_end_keep_their_type() {
     let panicked = tokio::spawn(run(async { never_panics().await })).await;
     assert!(panicked.is_err_and(|error| error.is_panic()));
-    drop((
-        never(),
-        not_written_yet(1),
-        not_implemented(),
-        only_panics(),
-        loops_forever(),
-    ));
+    drop((never(), not_written_yet(1), not_implemented(), only_panics(), loops_forever()));
 }
 
 #[otas_session]
@@ -187,10 +178,7 @@ async fn values_are_coerced_at_the_end_and_at_an_early_return() {
     run(async {
         assert!(coerced_at_the_end().await.is_ok());
         assert_eq!(coerced_future().await.expect("ok").await, 1);
-        assert_eq!(
-            format!("{:?}{:?}", coerced_early(true).await, coerced_early(false).await),
-            "1\"x\""
-        );
+        assert_eq!(format!("{:?}{:?}", coerced_early(true).await, coerced_early(false).await), "1\"x\"");
         assert_eq!(coerced_early_future(true).await.await, 1);
     })
     .await;

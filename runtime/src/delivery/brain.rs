@@ -1,0 +1,106 @@
+//! Brain, the one destination: sends a parcel, and tells its answers apart.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderValue, StatusCode, header};
+use url::Url;
+
+use super::engine::Parcel;
+use super::make::Key;
+use super::schedule::retry_after;
+use super::verdict::Outcome;
+use super::worker::{Destination, Landing};
+use crate::wire;
+
+/// No answer that is read is longer, in bytes.
+const ANSWER: usize = 16 * 1024;
+/// The rest of an answer is waited for this long; its status is known by then.
+const REST: Duration = Duration::from_secs(2);
+
+/// Where events are stored.
+pub(crate) struct Brain {
+    http: reqwest::Client,
+    url: Url,
+    key: Arc<dyn Key>,
+}
+
+impl Brain {
+    /// `http` follows no redirect and has a total timeout of its own; a path in `base` is kept.
+    pub(crate) fn new(http: reqwest::Client, base: &Url, key: Arc<dyn Key>) -> Self {
+        let mut url = base.clone();
+        url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), wire::path::LOG_EVENT));
+        url.set_query(None);
+        Self { http, url, key }
+    }
+
+    fn request(&self, parcel: Parcel) -> reqwest::RequestBuilder {
+        self.http
+            .post(self.url.clone())
+            .header(wire::header::AGENT_KEY, sensitive(self.key.current()))
+            .header(wire::header::SESSION_TOKEN, sensitive(parcel.token))
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(parcel.post.bytes().clone())
+    }
+}
+
+impl Destination for Brain {
+    fn send(&self, parcel: Parcel) -> Landing {
+        let request = self.request(parcel);
+        let key = self.key.clone();
+        Box::pin(async move {
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) => return unsent(&error),
+            };
+            let status = answer.status();
+            let wait = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let retry_after = wait.and_then(|value| retry_after(value, SystemTime::now()));
+            // Read even where nothing is looked up in it, so that the connection can be used again.
+            let word = tokio::time::timeout(REST, word(answer)).await.unwrap_or_default();
+            match status {
+                StatusCode::CREATED => Outcome::Stored,
+                StatusCode::UNAUTHORIZED => match word.as_deref() {
+                    Some(wire::word::TOKEN_REFUSED | wire::word::TOKEN_MISSING) => Outcome::TokenRefused,
+                    _ => Outcome::KeyRefused { changed: reread(key).await },
+                },
+                status => Outcome::Answered { status: status.as_u16(), retry_after },
+            }
+        })
+    }
+}
+
+/// No answer came. Whether the event may have arrived is what counts.
+fn unsent(error: &reqwest::Error) -> Outcome {
+    match () {
+        () if error.is_builder() => Outcome::Unsendable,
+        () if error.is_connect() => Outcome::NotSent,
+        () => Outcome::Unanswered,
+    }
+}
+
+/// The word in a JSON answer's `status_description`; what is no JSON is not looked at.
+async fn word(mut answer: reqwest::Response) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        status_description: String,
+    }
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        if body.len() + chunk.len() > ANSWER {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).ok().map(|answer: Answer| answer.status_description)
+}
+
+/// Reading a file blocks, so it happens on another thread.
+async fn reread(key: Arc<dyn Key>) -> bool {
+    tokio::task::spawn_blocking(move || key.reread()).await.unwrap_or(false)
+}
+
+fn sensitive(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}

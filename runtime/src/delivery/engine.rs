@@ -1,0 +1,171 @@
+//! Delivery without a clock, a thread or a socket: takes events in, says what to send, and hears how it went.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+
+use super::make::{Keys, Make};
+use super::plan::{Flying, Item, Plan};
+use super::queue::{Entry, Queue};
+use super::schedule::Pause;
+use super::stats::Reason;
+use super::verdict::{Outcome, Verdict, judge};
+use crate::event::{Call, Post};
+
+/// How long delivery goes on when nobody is left who could record or wait.
+const WIND_DOWN: Duration = Duration::from_secs(5);
+
+/// What an event is sent as, once it was its turn.
+pub(crate) enum Load {
+    Call(Box<Call>),
+    Post(Post, HeaderValue),
+}
+
+/// An event that is under way.
+pub(crate) struct Flight {
+    flying: Flying<Load>,
+}
+
+/// What one event is sent as.
+pub(crate) struct Parcel {
+    pub(crate) post: Post,
+    pub(crate) token: HeaderValue,
+}
+
+/// The rules of delivery, applied to a queue.
+pub(crate) struct Engine {
+    queue: Arc<Queue>,
+    make: Make,
+    keys: Keys,
+    plan: Plan<Load>,
+    inbox: VecDeque<Entry>,
+    random: Box<dyn FnMut() -> f64 + Send>,
+    listening: bool,
+    end_at: Option<Instant>,
+    stopped: bool,
+}
+
+impl Engine {
+    /// `random` gives numbers in `0.0..1.0`.
+    pub(crate) fn new(queue: Arc<Queue>, make: Make, width: usize, random: Box<dyn FnMut() -> f64 + Send>) -> Self {
+        Self {
+            queue,
+            make,
+            keys: Keys::default(),
+            plan: Plan::new(width),
+            inbox: VecDeque::new(),
+            random,
+            listening: false,
+            end_at: None,
+            stopped: false,
+        }
+    }
+
+    /// Takes in what was recorded, and obeys. False when delivery is over.
+    pub(crate) fn take_in(&mut self, now: Instant) -> bool {
+        // Otherwise a landing, or the end of a pause, comes first.
+        self.listening = self.plan.can_fly(now);
+        let orders = self.queue.take(&mut self.inbox, self.listening);
+        for entry in self.inbox.drain(..) {
+            let session = entry.call.origin.session_id.clone();
+            self.plan.push(&session, Item::new(entry.ticket, entry.recorded_at, Load::Call(entry.call)));
+        }
+        for item in self.plan.expired(now) {
+            self.queue.dropped(item.ticket, item.why);
+        }
+        if orders.hurry || (orders.wind_down && self.end_at.is_none()) {
+            self.plan.hurry();
+        }
+        if orders.wind_down {
+            self.end_at.get_or_insert(now + WIND_DOWN);
+        }
+        self.stopped |= orders.stop || self.end_at.is_some_and(|end| end <= now || self.plan.is_empty());
+        !self.stopped
+    }
+
+    /// The next event that may leave now, made on the spot. Call it until there is none.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<(Flight, Parcel)> {
+        loop {
+            let mut flying = self.plan.next(now)?;
+            match self.parcel(&mut flying.item) {
+                Ok(parcel) => return Some((Flight { flying }, parcel)),
+                Err(reason) => {
+                    let item = self.plan.finish(flying);
+                    self.queue.dropped(item.ticket, reason);
+                }
+            }
+        }
+    }
+
+    fn parcel(&mut self, item: &mut Item<Load>) -> Result<Parcel, Reason> {
+        if let Load::Call(call) = &item.load {
+            let token = call.origin.token.clone();
+            let post = self.make.post(call, &mut self.keys)?;
+            self.queue.reweigh(&mut item.ticket, post.weight());
+            item.load = Load::Post(post, token);
+        }
+        match &item.load {
+            Load::Post(post, token) => Ok(Parcel { post: post.clone(), token: token.clone() }),
+            Load::Call(_) => Err(Reason::Unusable),
+        }
+    }
+
+    /// An event has landed.
+    pub(crate) fn landed(&mut self, flight: Flight, outcome: &Outcome, now: Instant) {
+        let mut flying = flight.flying;
+        let verdict = judge(outcome, &mut flying.item.history, self.queue.key_worked());
+        if *outcome == Outcome::Stored {
+            self.queue.set_key_worked();
+        }
+        match verdict {
+            Verdict::Delivered => {
+                self.plan.outage.worked();
+                let item = self.plan.finish(flying);
+                self.queue.delivered(item.ticket);
+            }
+            Verdict::Drop(reason) => {
+                // Any answer shows that the destination does its work.
+                if !matches!(reason, Reason::Unanswered | Reason::ServerError) {
+                    self.plan.outage.worked();
+                }
+                let item = self.plan.finish(flying);
+                self.queue.dropped(item.ticket, reason);
+            }
+            Verdict::Again { wait, outage, why } => {
+                flying.item.why = why;
+                if outage {
+                    self.plan.outage.failed(wait, now, (self.random)());
+                }
+                let pause = Pause::after(wait, flying.item.history.tries, now, (self.random)());
+                self.queue.retried(why);
+                self.plan.put_back(flying, pause);
+            }
+        }
+    }
+
+    /// When to come back, if nothing lands and nobody wakes before.
+    pub(crate) fn wake_at(&self, now: Instant) -> Option<Instant> {
+        let listen = Some(now).filter(|_| !self.listening && self.plan.can_fly(now));
+        [listen, self.plan.wake_at(now), self.end_at].into_iter().flatten().min()
+    }
+
+    /// Gives up an event that is under way.
+    pub(crate) fn give_up(&self, flight: Flight) {
+        self.queue.dropped(flight.flying.item.ticket, Reason::Shutdown);
+    }
+}
+
+impl Drop for Engine {
+    /// However delivery ends, what is left is counted.
+    fn drop(&mut self) {
+        for item in self.plan.drain() {
+            self.queue.dropped(item.ticket, Reason::Shutdown);
+        }
+        for entry in self.inbox.drain(..) {
+            self.queue.dropped(entry.ticket, Reason::Shutdown);
+        }
+        self.queue.end();
+    }
+}

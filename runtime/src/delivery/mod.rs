@@ -1,0 +1,127 @@
+//! Delivery: takes finished calls from any thread, and brings them to Brain on the library's own.
+
+mod brain;
+mod engine;
+#[cfg(test)]
+pub(crate) mod fake;
+mod make;
+mod plan;
+mod queue;
+mod schedule;
+mod stats;
+mod told;
+mod verdict;
+mod worker;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+pub(crate) use brain::Brain;
+pub(crate) use make::{Hook, Key, Make};
+pub use stats::{Dropped, Left, Stats};
+pub(crate) use worker::Destination;
+
+use crate::event::Call;
+use engine::Engine;
+use queue::{Queue, Recorded, Watch};
+
+/// Runs a task on the library's thread; a task that cannot run is dropped.
+pub(crate) type Spawn = Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>;
+
+/// How many sessions are served at a time unless told otherwise: two cores of a server verify as fast as it goes.
+pub(crate) const WIDTH: usize = 2;
+
+/// The delivery of one client's events.
+pub(crate) struct Delivery {
+    queue: Arc<Queue>,
+    spawn: Spawn,
+    /// What the worker is made from, until the first event starts it.
+    parts: Mutex<Option<(Engine, Arc<dyn Destination>)>>,
+}
+
+impl Delivery {
+    /// Nothing runs before the first event. `width` sessions are served at a time.
+    pub(crate) fn new(make: Make, destination: Arc<dyn Destination>, width: usize, spawn: Spawn) -> Self {
+        let queue = Arc::new(Queue::new());
+        let engine = Engine::new(queue.clone(), make, width, Box::new(fastrand::f64));
+        Self { queue, spawn, parts: Mutex::new(Some((engine, destination))) }
+    }
+
+    /// Takes in a finished call: a push, on any thread, within a runtime or without one. What cannot be taken in is counted as dropped.
+    pub(crate) fn record(&self, call: Call) {
+        if self.queue.record(call, Instant::now()) == Recorded::Start {
+            self.start();
+        }
+    }
+
+    fn start(&self) {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((engine, destination)) = parts {
+            // If it cannot run, the engine is dropped, and counts what was recorded.
+            (self.spawn)(Box::pin(worker::run(self.queue.clone(), engine, destination)));
+        }
+    }
+
+    /// The agent key has worked elsewhere: from now on, its refusal is a passing fault.
+    pub(crate) fn key_worked(&self) {
+        self.queue.set_key_worked();
+    }
+
+    /// What became of the events so far.
+    pub(crate) fn stats(&self) -> Stats {
+        self.queue.stats()
+    }
+
+    /// Waits until the events recorded so far are delivered or dropped, or until the deadline; tells how many are left. Our own pauses end.
+    pub(crate) async fn flush(&self, deadline: Duration) -> Left {
+        let Some(watch) = self.queue.watch() else { return Left::default() };
+        self.queue.order(|orders| orders.hurry = true);
+        self.wait(watch, deadline).await
+    }
+
+    /// Takes nothing in from now on, flushes, and drops what is left at the deadline; tells how many that were.
+    pub(crate) async fn shutdown(&self, deadline: Duration) -> Left {
+        self.queue.close();
+        let left = self.flush(deadline).await;
+        self.queue.order(|orders| orders.stop = true);
+        if let Some(watch) = self.queue.watch() {
+            // Until the worker has counted them; it has nothing else to do.
+            let _ = self.wait(watch, Duration::from_secs(1)).await;
+        }
+        left
+    }
+
+    /// The deadline is kept by the library's thread: the caller's runtime may have no clock.
+    async fn wait(&self, watch: Watch, deadline: Duration) -> Left {
+        let left = watch.left();
+        let (tell, told) = oneshot::channel();
+        (self.spawn)(Box::pin(async move {
+            let _ = tokio::time::timeout(deadline, watch.done()).await;
+            let _ = tell.send(());
+        }));
+        let _ = told.await;
+        left()
+    }
+}
+
+impl Drop for Delivery {
+    /// Nobody is left who could record or wait: the worker goes on for a moment, and counts what it could not deliver.
+    fn drop(&mut self) {
+        self.queue.close();
+        self.queue.order(|orders| orders.wind_down = true);
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! From the raw facts of a call to a redacted event.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::UNIX_EPOCH;
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use serde_json::{Map, Value};
+
+use super::call::{Call, Captured, Headers};
+use super::{Event, Message, text};
+use crate::redact::Pass;
+
+/// Longest URL, query and error that are told, in bytes.
+const LONG: usize = 8 * 1024;
+
+/// What an event is built with.
+pub(crate) struct Build {
+    /// How many bytes of each body are told; 0 for none.
+    pub(crate) body_limit: usize,
+}
+
+impl Build {
+    /// Makes the event of a call. Nothing of the call is in it that `pass` has not seen.
+    pub(crate) fn event(&self, call: &Call, pass: &Pass<'_>) -> Event {
+        let query = call.url.query().map(|query| pass.text(query));
+        Event {
+            id: id(call),
+            session_id: call.origin.session_id.clone(),
+            sequence: call.sequence,
+            started_at: call.started_at,
+            method: call.method.as_str().to_owned(),
+            url: limited(pass.text(call.url.as_str())),
+            path: limited(pass.text(call.url.path())),
+            query: query.map(limited),
+            status: call.status,
+            latency: call.latency,
+            error: call.error.as_deref().map(|error| limited(pass.text(error))),
+            request: self.message(&call.request_headers, &call.request_body, pass),
+            response: self.message(&call.response_headers, &call.response_body, pass),
+            properties: properties(call, pass),
+        }
+    }
+
+    fn message(&self, headers: &Headers, body: &Captured, pass: &Pass<'_>) -> Message {
+        let content = Content::of(
+            headers.get(CONTENT_TYPE.as_str()).map(String::from_utf8_lossy).as_deref(),
+            headers.get(CONTENT_ENCODING.as_str()).map(String::from_utf8_lossy).as_deref(),
+        );
+        let told = headers.iter().filter_map(|(name, value)| Some((name.to_owned(), pass.header(name, value)?)));
+        // A body whose redaction fails is left out.
+        let (body_text, missing) = match self.body_limit {
+            0 => (None, 0),
+            limit => catch_unwind(AssertUnwindSafe(|| told_body(body, &content, limit, pass))).unwrap_or((None, 0)),
+        };
+        Message {
+            headers: told.collect(),
+            content_type: content.kind.as_deref().map(|kind| pass.text(kind)),
+            body: body_text,
+            missing,
+            size: body.total,
+        }
+    }
+}
+
+/// Whether the body under these headers is told as text, and so is worth copying.
+pub(crate) fn keeps_text(headers: &HeaderMap) -> bool {
+    let value = |name| headers.get(name).map(|value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()));
+    let content = Content::of(value(CONTENT_TYPE).as_deref(), value(CONTENT_ENCODING).as_deref());
+    content.kind.is_none() || content.is_text()
+}
+
+/// What the headers say about a body.
+struct Content {
+    kind: Option<String>,
+    encoding: Option<String>,
+}
+
+impl Content {
+    fn of(kind: Option<&str>, encoding: Option<&str>) -> Self {
+        let encoding = encoding
+            .map(str::trim)
+            .filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"));
+        Self { kind: kind.map(str::to_owned), encoding: encoding.map(str::to_owned) }
+    }
+
+    /// The media type without parameters, in lower case.
+    fn essence(&self) -> String {
+        let kind = self.kind.as_deref().unwrap_or_default();
+        kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    fn is_text(&self) -> bool {
+        const TYPES: &[&str] = &[
+            "json",
+            "xml",
+            "x-www-form-urlencoded",
+            "javascript",
+            "x-javascript",
+            "ecmascript",
+            "x-ndjson",
+            "ndjson",
+            "jsonl",
+            "x-jsonlines",
+            "jsonlines",
+            "json-seq",
+            "graphql",
+            "yaml",
+            "x-yaml",
+            "toml",
+            "sql",
+            "problem+json",
+        ];
+        let essence = self.essence();
+        let application = essence.strip_prefix("application/");
+        let text = essence.starts_with("text/")
+            || essence.ends_with("+json")
+            || essence.ends_with("+xml")
+            || application.is_some_and(|subtype| TYPES.contains(&subtype));
+        text && self.encoding.is_none() && self.has_ascii_charset()
+    }
+
+    /// A charset in which ASCII is not ASCII would hide secrets from the redaction.
+    fn has_ascii_charset(&self) -> bool {
+        let kind = self.kind.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let charset = kind.split("charset=").nth(1).map(|rest| rest.trim_start_matches('"'));
+        charset.is_none_or(|charset| {
+            ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859", "latin", "windows-125"]
+                .iter()
+                .any(|known| charset.starts_with(known))
+        })
+    }
+
+    /// `[N bytes of image/png, gzip]`.
+    fn told(&self, total: u64, why: &str) -> String {
+        let essence = self.essence();
+        let essence = if essence.is_empty() { "unknown content" } else { text::cut_chars(&essence, 100) };
+        let encoding =
+            self.encoding.as_deref().map_or(String::new(), |encoding| format!(", {}", text::cut_chars(encoding, 30)));
+        format!("[{total} bytes of {essence}{encoding}{why}]")
+    }
+}
+
+/// The body's text and how many bytes are missing from it.
+fn told_body(body: &Captured, content: &Content, limit: usize, pass: &Pass<'_>) -> (Option<String>, u64) {
+    if body.total == 0 {
+        return (None, 0);
+    }
+    if body.shed {
+        return (Some(pass.text(&content.told(body.total, ", left out because the queue was nearly full"))), 0);
+    }
+    let kept = &body.prefix[..body.prefix.len().min(limit)];
+    let cut = (kept.len() as u64) < body.total;
+    let kept = if cut { text::whole_characters(kept) } else { kept };
+    let is_text = if content.kind.is_none() && content.encoding.is_none() {
+        sniffed(kept)
+    } else {
+        content.is_text() && !is_wide(kept)
+    };
+    if !is_text {
+        return (Some(pass.text(&content.told(body.total, ""))), 0);
+    }
+    (Some(pass.text(&String::from_utf8_lossy(kept))), body.total - kept.len() as u64)
+}
+
+/// Whether bytes of an untold type are text.
+fn sniffed(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes)
+        .is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\x1b')))
+}
+
+/// Whether this looks like UTF-16 or UTF-32, in which no secret would be found.
+fn is_wide(bytes: &[u8]) -> bool {
+    bytes.iter().filter(|&&byte| byte == 0).count() > bytes.len() / 8
+        || bytes.starts_with(b"\xff\xfe")
+        || bytes.starts_with(b"\xfe\xff")
+}
+
+fn properties(call: &Call, pass: &Pass<'_>) -> Map<String, Value> {
+    let mut map = Map::new();
+    if let Some(host) = call.url.host_str() {
+        let port = call.url.port().map_or(String::new(), |port| format!(":{port}"));
+        map.insert("host".to_owned(), pass.known(&format!("{host}{port}")).into_owned().into());
+    }
+    if let Some(first_byte) = call.first_byte {
+        map.insert("ttfb_ms".to_owned(), super::post::milliseconds(first_byte).into());
+    }
+    map.insert("attempt".to_owned(), call.attempt.into());
+    map.insert("hops".to_owned(), call.hops.into());
+    map.insert("end".to_owned(), call.end.word().into());
+    map
+}
+
+/// A UUID of version 7 with the time of the start.
+fn id(call: &Call) -> String {
+    let since = call.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let random = fastrand::u128(..).to_le_bytes();
+    let mut bytes = [0_u8; 10];
+    bytes.copy_from_slice(&random[..10]);
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(since.as_millis()).unwrap_or(0), &bytes)
+        .into_uuid()
+        .to_string()
+}
+
+fn limited(mut text: String) -> String {
+    text::truncate(&mut text, LONG);
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! From an event to the bytes of a POST that Brain can store.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::{Event, Message, text, time};
+use crate::redact::Pass;
+use crate::wire::log;
+
+/// The whole body, in bytes.
+const POST: usize = 256 * 1024;
+/// Each message's headers, in bytes of JSON.
+const HEADERS: usize = 32 * 1024;
+/// One header's value, in bytes.
+const HEADER: usize = 4 * 1024;
+/// URL, query and error, in bytes.
+const LONG: usize = 8 * 1024;
+/// How deep properties may be nested.
+const DEPTH: usize = 32;
+
+/// The body of one POST to Brain; its length is sent as Content-Length.
+#[derive(Clone)]
+pub(crate) struct Post(Bytes);
+
+impl Post {
+    /// Writes the event down, bodies shrinking until the whole fits; what a hook wrote is made storable too.
+    pub(crate) fn of(event: &Event, project_id: &str, pass: &Pass<'_>) -> Result<Self, serde_json::Error> {
+        let mut room = usize::MAX;
+        let mut properties = Cow::Borrowed(&event.properties);
+        for _ in 0..32 {
+            let post = serde_json::to_vec(&Shape { event, project_id, properties: &properties, room }.event())?;
+            if post.len() <= POST {
+                return Ok(Self(masked(post, pass)));
+            }
+            match room {
+                // Not the bodies: then it is what a hook added.
+                0 => properties = Cow::Owned(Map::new()),
+                usize::MAX => room = longest_body(event) / 2,
+                _ => room = if room < 256 { 0 } else { room / 2 },
+            }
+        }
+        Err(serde::ser::Error::custom("no event fits"))
+    }
+
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.0.len()
+    }
+}
+
+fn longest_body(event: &Event) -> usize {
+    [&event.request, &event.response]
+        .into_iter()
+        .filter_map(|message| message.body.as_ref())
+        .map(String::len)
+        .max()
+        .unwrap_or(0)
+}
+
+/// The process's own secrets once more, over the finished text: a hook may have written one.
+fn masked(post: Vec<u8>, pass: &Pass<'_>) -> Bytes {
+    match String::from_utf8(post) {
+        Ok(post) => match pass.known(&post) {
+            Cow::Borrowed(_) => Bytes::from(post),
+            Cow::Owned(masked) => Bytes::from(masked),
+        },
+        Err(error) => Bytes::from(error.into_bytes()),
+    }
+}
+
+/// An event and the room that each of its bodies has.
+struct Shape<'a> {
+    event: &'a Event,
+    project_id: &'a str,
+    properties: &'a Map<String, Value>,
+    room: usize,
+}
+
+impl Shape<'_> {
+    fn event(&self) -> log::Event<'_> {
+        let event = self.event;
+        log::Event {
+            project_id: text::visible(self.project_id),
+            path: path(&event.path),
+            method: text::visible(text::cut_chars(&event.method, log::METHOD)),
+            status_code: event.status,
+            latency_ms: milliseconds(event.latency),
+            request_size_bytes: event.request.size.min(log::LARGEST),
+            response_size_bytes: event.response.size.min(log::LARGEST),
+            request_headers: headers(&event.request),
+            response_headers: headers(&event.response),
+            request_body: self.body(&event.request),
+            response_body: self.body(&event.response),
+            request_content_type: content_type(&event.request),
+            response_content_type: content_type(&event.response),
+            query_params: event.query.as_deref().map(long),
+            error: event.error.as_deref().map(long),
+            custom_properties: self.properties(),
+            metadata: log::Metadata {
+                event_id: &event.id,
+                sequence: event.sequence,
+                started_at: time::rfc3339(event.started_at),
+                library: log::LIBRARY,
+            },
+        }
+    }
+
+    /// The body, or as much as there is room for, and a mark that tells how much is missing.
+    fn body(&self, message: &Message) -> Option<String> {
+        let body = message.body.as_deref()?;
+        let kept = text::cut(body, self.room);
+        let missing = message.missing.saturating_add((body.len() - kept.len()) as u64);
+        let mut body = text::visible(kept).into_owned();
+        if missing > 0 {
+            body.push_str(&format!("…[{missing} more bytes]"));
+        }
+        Some(body)
+    }
+
+    fn properties(&self) -> Map<String, Value> {
+        let mut map = object(self.properties, DEPTH);
+        map.insert("url".to_owned(), long(&self.event.url).into());
+        map
+    }
+}
+
+/// A duration as Brain wants it: finite, in milliseconds, to the microsecond.
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    // A hundred years are no latency, and are finite.
+    duration.min(Duration::from_secs(3_155_760_000)).as_micros() as f64 / 1000.0
+}
+
+/// Cut after NULs became visible, which makes them longer.
+fn path(path: &str) -> Cow<'_, str> {
+    match text::visible(path) {
+        Cow::Borrowed(path) => Cow::Borrowed(text::cut(path, log::PATH)),
+        Cow::Owned(path) => Cow::Owned(text::cut(&path, log::PATH).to_owned()),
+    }
+}
+
+fn long(value: &str) -> Cow<'_, str> {
+    text::visible(text::cut(value, LONG))
+}
+
+fn content_type(message: &Message) -> Option<Cow<'_, str>> {
+    message.content_type.as_deref().map(|kind| text::visible(text::cut_chars(kind, log::CONTENT_TYPE)))
+}
+
+/// A JSON object as a string; repeated headers are joined by a comma.
+fn headers(message: &Message) -> Option<String> {
+    let mut map = Map::new();
+    let mut room = HEADERS;
+    for (name, value) in &message.headers {
+        let value = text::cut(value, HEADER);
+        // As many bytes as the longest escapes would take: a NUL is `␀` by then, other control characters six bytes.
+        let Some(left) = room.checked_sub(name.len() + value.len() + 6) else { continue };
+        room = left;
+        match map.get_mut(name.as_str()) {
+            Some(Value::String(before)) => before.extend([", ", &*text::visible(value)]),
+            _ => drop(map.insert(text::visible(name).into_owned(), text::visible(value).into())),
+        }
+    }
+    (!map.is_empty()).then(|| Value::Object(map).to_string())
+}
+
+fn object(map: &Map<String, Value>, depth: usize) -> Map<String, Value> {
+    map.iter().map(|(name, value)| (text::visible(name).into_owned(), storable(value, depth))).collect()
+}
+
+fn storable(value: &Value, depth: usize) -> Value {
+    match (value, depth) {
+        (Value::Object(_) | Value::Array(_), 0) => "[nested too deep]".into(),
+        (Value::Object(map), depth) => Value::Object(object(map, depth - 1)),
+        (Value::Array(list), depth) => list.iter().map(|value| storable(value, depth - 1)).collect(),
+        (Value::String(value), _) => text::visible(value).into(),
+        (value, _) => value.clone(),
+    }
+}

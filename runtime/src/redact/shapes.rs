@@ -1,0 +1,142 @@
+//! Secrets known by their shape wherever they stand: `Bearer ...`, JSON web tokens, the keys of well-known services, private keys.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+
+use super::MASK;
+
+/// How such a key begins, and how many characters follow at the least.
+const KEYS: &[(&str, usize)] = &[
+    ("sk-", 16),
+    ("sk_live_", 10),
+    ("sk_test_", 10),
+    ("rk_live_", 10),
+    ("rk_test_", 10),
+    ("whsec_", 16),
+    ("ghp_", 20),
+    ("gho_", 20),
+    ("ghu_", 20),
+    ("ghs_", 20),
+    ("ghr_", 20),
+    ("github_pat_", 20),
+    ("glpat-", 16),
+    ("xoxa-", 10),
+    ("xoxb-", 10),
+    ("xoxp-", 10),
+    ("xoxr-", 10),
+    ("xoxs-", 10),
+    ("xapp-", 10),
+    ("AKIA", 16),
+    ("ASIA", 16),
+    ("AIza", 30),
+    ("ya29.", 20),
+    ("hf_", 20),
+    ("gsk_", 20),
+    ("xai-", 20),
+    ("pplx-", 20),
+    ("r8_", 20),
+    ("npm_", 20),
+    ("pypi-", 20),
+    ("dop_v1_", 20),
+    ("SG.", 20),
+    ("shpat_", 20),
+    ("lin_api_", 20),
+    ("agent_", 40),
+    ("otas_", 40),
+    ("eyJ", 40),
+    ("AGE-SECRET-KEY-", 20),
+];
+
+/// Where a text ends within a key, this much of it is enough.
+const AT_THE_END: usize = 4;
+
+const KEY_BEGINS: &str = "-----BEGIN ";
+const KEY_ENDS: &str = "-----END ";
+
+/// Replaces what has the shape of a secret.
+pub(super) fn mask(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let mut out = String::new();
+    let (mut copied, mut at) = (0, 0);
+    let mut inside = false;
+    while let Some(&byte) = bytes.get(at) {
+        let word = is_word(byte);
+        if (word || byte == b'-') && !inside {
+            if let Some((start, end)) = private_key(text, at).or_else(|| secret_at(text, at)) {
+                out.push_str(&text[copied..start]);
+                out.push_str(MASK);
+                copied = end;
+                at = end;
+                inside = false;
+                continue;
+            }
+        }
+        inside = word;
+        at += 1;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[copied..]);
+    Cow::Owned(out)
+}
+
+/// A secret whose name or first character stands at the beginning of this word.
+fn secret_at(text: &str, at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?;
+    if let Some(after) = scheme(rest, "bearer ").or_else(|| scheme(rest, "basic ")) {
+        return credentials(text, at + after, after == 6);
+    }
+    let end = at + rest.bytes().position(|byte| !is_word(byte) && byte != b'-' && byte != b'.').unwrap_or(rest.len());
+    let whole = KEYS.iter().any(|(prefix, least)| {
+        let length = rest.strip_prefix(prefix).map(|_| end.saturating_sub(at + prefix.len()));
+        length.is_some_and(|length| length >= *least || (end == text.len() && length >= AT_THE_END))
+    });
+    whole.then_some((at, end)).or_else(|| telegram(text, at))
+}
+
+fn scheme(rest: &str, name: &str) -> Option<usize> {
+    rest.get(..name.len()).filter(|start| start.eq_ignore_ascii_case(name)).map(str::len)
+}
+
+/// What follows `Bearer` or `Basic`, unless it is a word of prose.
+fn credentials(text: &str, start: usize, basic: bool) -> Option<(usize, usize)> {
+    let rest = text.get(start..)?;
+    let is_token =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+    let length = rest.bytes().position(|byte| !is_token(byte)).unwrap_or(rest.len());
+    let word = &rest[..length];
+    let cut = start + length == text.len() && length >= AT_THE_END;
+    let secret = match basic {
+        true => base64::engine::general_purpose::STANDARD.decode(word).is_ok_and(|plain| plain.contains(&b':')) || cut,
+        false => length >= 24 || (length >= 8 && word.bytes().any(|byte| !byte.is_ascii_alphabetic())) || cut,
+    };
+    secret.then_some((start, start + length))
+}
+
+/// `123456:AAH...`, which stands in the path of each request to Telegram as `/bot123456:AAH...`.
+fn telegram(text: &str, at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?;
+    let digits = rest.strip_prefix("bot").unwrap_or(rest);
+    let start = at + rest.len() - digits.len();
+    let colon = digits.bytes().position(|byte| !byte.is_ascii_digit()).filter(|colon| *colon >= 6)?;
+    let secret = digits.get(colon..)?.strip_prefix(':')?;
+    let length = secret.bytes().position(|byte| !is_word(byte) && byte != b'-').unwrap_or(secret.len());
+    (length >= 30 || (length >= AT_THE_END && start + colon + 1 + length == text.len()))
+        .then_some((start, start + colon + 1 + length))
+}
+
+/// From the line that begins a private key to the line that ends it, or to the end of the text.
+fn private_key(text: &str, at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?.strip_prefix(KEY_BEGINS)?;
+    let label = rest.get(..rest.find("-----").unwrap_or(rest.len()))?;
+    if !label.contains("PRIVATE KEY") {
+        return None;
+    }
+    Some((at, rest.find(KEY_ENDS).map_or(text.len(), |end| text.len() - rest.len() + end)))
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}

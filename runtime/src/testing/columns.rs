@@ -1,0 +1,77 @@
+//! The columns of one event: which fields a body must have, what each may hold, and in what form it is given back.
+
+use super::clock::{iso_date, iso_time};
+use super::django;
+use super::http::{Answer, Incoming};
+use super::json::Json;
+use super::postgres::{self, Refusal};
+use super::world::Event;
+
+const REQUIRED: [&str; 5] = ["project_id", "path", "method", "status_code", "latency_ms"];
+
+/// Where an event comes from: known from key and token, never from the body.
+pub(super) struct Origin {
+    pub(super) project_id: String,
+    pub(super) agent_id: String,
+    pub(super) session_id: String,
+}
+
+/// `[field for field in REQUIRED if field not in body]`, with Python's meaning of `in` for each type.
+pub(super) fn missing(request: &Incoming, body: &Json) -> Result<Vec<&'static str>, Answer> {
+    let has = |field: &str| match body {
+        Json::Object(_) => Some(body.get(field).is_some()),
+        Json::List(values) => Some(values.iter().any(|value| *value == Json::from(field))),
+        Json::Text(text) => Some(text.text.contains(field)),
+        _ => None,
+    };
+    if has("").is_none() {
+        return Err(django::crash(request, "TypeError", "argument is not iterable"));
+    }
+    Ok(REQUIRED.into_iter().filter(|field| has(field) == Some(false)).collect())
+}
+
+/// The event as the database stores it at this moment, or why it does not.
+pub(super) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> Result<Event, Refusal> {
+    let Json::Object(_) = body else { return Err("indices must be integers or slices, not str".to_owned()) };
+    let id = uuid::Uuid::new_v4();
+    let field = |name: &str| body.get(name).unwrap_or(&Json::Null);
+    let text = |name: &str| postgres::text(field(name)).map(nullable);
+    let size =
+        |name: &str| body.get(name).map_or(Ok(0), postgres::positive_integer).map(|size| Json::Int(size.to_string()));
+    let short = |name: &str| postgres::varchar(field(name), 255).map(nullable);
+    let json = |name: &str| postgres::jsonb(field(name));
+    let path = postgres::required(postgres::text(field("path"))?)?;
+    postgres::indexable(&path)?;
+    let row = [
+        ("event_id", id.to_string().into()),
+        ("event_time", iso_time(time).into()),
+        ("event_date", iso_date(time).into()),
+        ("project_id", origin.project_id.into()),
+        ("agent_id", origin.agent_id.into()),
+        ("agent_session_id", origin.session_id.into()),
+        ("path", path.into()),
+        ("method", postgres::required(postgres::varchar(field("method"), 20)?)?.into()),
+        ("status_code", Json::Int(postgres::positive_integer(field("status_code"))?.to_string())),
+        ("latency_ms", Json::Float(postgres::double(field("latency_ms"))?)),
+        ("request_size_bytes", size("request_size_bytes")?),
+        ("response_size_bytes", size("response_size_bytes")?),
+        ("request_headers", text("request_headers")?),
+        ("request_body", text("request_body")?),
+        ("query_params", text("query_params")?),
+        ("post_data", text("post_data")?),
+        ("response_headers", text("response_headers")?),
+        ("response_body", text("response_body")?),
+        ("request_content_type", short("request_content_type")?),
+        ("response_content_type", short("response_content_type")?),
+        ("custom_properties", json("custom_properties")?),
+        ("error", text("error")?),
+        ("metadata", json("metadata")?),
+        ("created_at", iso_time(time).into()),
+    ];
+    let row = row.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect();
+    Ok(Event { id, time, row: Json::Object(row) })
+}
+
+fn nullable(text: Option<String>) -> Json {
+    text.map_or(Json::Null, Json::from)
+}

@@ -1,0 +1,210 @@
+//! Redirects across the border of the project's domain: the token goes with the URL, never with the chain.
+
+use std::time::Duration;
+
+use otas::reqwest::{Method, StatusCode};
+use otas::{Client, Session, http};
+
+use crate::support::{Hit, Site, otas_around, redirect};
+
+const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
+
+async fn session(client: &Client) -> Session {
+    client.open(serde_json::json!({})).await.unwrap()
+}
+
+/// Sends a request in a session of its own, and gives what reached the site.
+async fn run(method: Method, path: impl Fn(&Site) -> String) -> (Vec<Hit>, String) {
+    let site = Site::start().await;
+    let (_otas, client) = otas_around(&site).await;
+    let session = session(&client).await;
+    let answer = session.scope(async { http::request(method, path(&site)).body("payload").await.unwrap() }).await;
+    assert_eq!(answer.status(), 200);
+    (site.hits(), session.token().unwrap().expose_secret().to_owned())
+}
+
+#[tokio::test]
+async fn a_redirect_out_of_the_domain_loses_the_token() {
+    for status in STATUSES {
+        let (hits, token) = run(Method::POST, |site| site.inside(&redirect(status, &site.outside("/end")))).await;
+        assert_eq!(hits.len(), 2);
+        assert_eq!(hits[0].token(), Some(token.as_str()), "{status}");
+        assert_eq!(hits[1].token(), None, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_domain_keeps_the_token() {
+    for status in STATUSES {
+        let (hits, token) = run(Method::POST, |site| site.inside(&redirect(status, "/end"))).await;
+        assert!(hits.len() == 2 && hits.iter().all(|hit| hit.token() == Some(token.as_str())), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn methods_and_bodies_follow_the_rules_of_reqwest() {
+    for status in STATUSES {
+        for method in [Method::POST, Method::PUT, Method::GET, Method::HEAD] {
+            let (ours, _) = run(method.clone(), |site| site.inside(&redirect(status, "/end"))).await;
+            let site = Site::start().await;
+            let request = otas::reqwest::Client::new().request(method.clone(), site.inside(&redirect(status, "/end")));
+            request.body("payload").send().await.unwrap();
+            let told = |hits: Vec<Hit>| {
+                let end = hits.into_iter().nth(1).unwrap();
+                (end.method.clone(), end.uri.clone(), end.body.clone(), end.header("content-length").map(str::to_owned))
+            };
+            assert_eq!(told(ours), told(site.hits()), "{method} {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_chain_that_was_outside_gets_the_token_back_for_reading_only() {
+    let there_and_back = |status| {
+        move |site: &Site| {
+            let back = site.outside(&redirect(status, &site.inside("/end")));
+            site.inside(&redirect(status, &back))
+        }
+    };
+    let (read, token) = run(Method::GET, there_and_back(302)).await;
+    assert_eq!(read.iter().map(|hit| hit.token() == Some(token.as_str())).collect::<Vec<_>>(), [true, false, true]);
+    let (written, token) = run(Method::POST, there_and_back(307)).await;
+    assert_eq!(written.last().unwrap().method, Method::POST);
+    assert_eq!(written.iter().map(|hit| hit.token() == Some(token.as_str())).collect::<Vec<_>>(), [true, false, false]);
+    let (turned, token) = run(Method::POST, there_and_back(303)).await;
+    assert_eq!(turned.last().unwrap().method, Method::GET);
+    assert_eq!(turned.last().unwrap().token(), Some(token.as_str()));
+}
+
+#[tokio::test]
+async fn a_foreign_server_cannot_make_a_first_request_write_with_the_token() {
+    let (hits, _) = run(Method::POST, |site| site.outside(&redirect(307, &site.inside("/end")))).await;
+    assert_eq!((hits[0].token(), hits[1].token()), (None, None));
+}
+
+#[tokio::test]
+async fn credentials_are_stripped_across_hosts_and_kept_within_one() {
+    for default_headers in [false, true] {
+        let site = Site::start().await;
+        let (otas, _) = otas_around(&site).await;
+        let secrets = [("authorization", "Bearer hunter2"), ("cookie", "hunter2"), ("x-mine", "kept")];
+        let headers = secrets.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let headers: otas::reqwest::header::HeaderMap = headers;
+        let defaults = if default_headers { headers.clone() } else { Default::default() };
+        let config =
+            otas.config_builder().http(move || otas::reqwest::Client::builder().default_headers(defaults.clone()));
+        let client = Client::new(config.build().unwrap()).unwrap();
+        let session = session(&client).await;
+        let path = redirect(302, &site.outside(&redirect(302, &site.inside("/end"))));
+        let mut request = client.http().get(site.inside(&redirect(302, &path)));
+        if !default_headers {
+            request = request.headers(headers);
+        }
+        session.scope(request.send()).await.unwrap();
+        let hits = site.hits();
+        let sees = |hit: &Hit| hit.header("authorization").is_some_and(|value| value.contains("hunter2"));
+        assert_eq!(hits.iter().map(sees).collect::<Vec<_>>(), [true, true, false, false], "{default_headers}");
+        assert!(hits.iter().all(|hit| hit.header("x-mine") == Some("kept")));
+        assert!(hits[2..].iter().all(|hit| hit.header("cookie").is_none_or(str::is_empty)));
+    }
+}
+
+#[tokio::test]
+async fn a_token_set_by_hand_is_not_overruled_inside_and_stripped_outside() {
+    let site = Site::start().await;
+    let (otas, client) = otas_around(&site).await;
+    let session = session(&client).await;
+    let send =
+        |url: String| http::get(url).header("X-OTAS-AGENT-SESSION-TOKEN", "mine").header("x-otas-agent-key", "k");
+    session.scope(async { send(site.inside(&redirect(302, &site.outside("/")))).await.unwrap() }).await;
+    let hits = site.hits();
+    assert_eq!((hits[0].token(), hits[1].token()), (Some("mine"), None));
+    assert!(hits.iter().all(|hit| hit.header("x-otas-agent-key").is_none()), "the agent key is for OTAS alone");
+    session.scope(async { send(otas.uasam_url()).await.unwrap() }).await;
+    assert_eq!(otas.requests().last().unwrap().header("x-otas-agent-key"), Some("k"));
+}
+
+#[tokio::test]
+async fn default_headers_cannot_carry_the_secrets_outside() {
+    let site = Site::start().await;
+    let (otas, _) = otas_around(&site).await;
+    let build = || {
+        let secrets = [("x-otas-agent-session-token", "hunter2"), ("x-otas-agent-key", "hunter2")];
+        let headers = secrets.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        otas::reqwest::Client::builder().default_headers(headers)
+    };
+    let client = Client::new(otas.config_builder().http(build).build().unwrap()).unwrap();
+    client.scope(async { http::get(site.outside("/")).await.unwrap() }).await;
+    assert!(!format!("{:?}", site.hits()).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_loop_ends_with_the_error_that_reqwest_gives() {
+    let site = Site::start().await;
+    let (otas, client) = otas_around(&site).await;
+    let looped = site.inside("/loop?status=302&to=");
+    let error = client.scope(async { http::get(&looped).await.unwrap_err() }).await;
+    assert!(error.is_redirect(), "{error:?}");
+    assert_eq!(site.hits().len(), 11, "the first request and ten redirects, as in reqwest");
+    let bare = otas::reqwest::get(&looped).await.unwrap_err();
+    assert_eq!((error.to_string(), site.hits().len()), (bare.to_string(), 22));
+    for (most, hits) in [(0, 1), (3, 4)] {
+        let client = Client::new(otas.config_builder().redirects(most).build().unwrap()).unwrap();
+        let before = site.hits().len();
+        let answer = client.scope(async { http::get(&looped).await }).await;
+        assert_eq!(site.hits().len() - before, hits);
+        assert_eq!(answer.map(|answer| answer.status()).ok(), (most == 0).then_some(StatusCode::FOUND));
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_body_is_not_sent_twice_and_the_redirect_is_the_answer() {
+    let site = Site::start().await;
+    let (_otas, client) = otas_around(&site).await;
+    let send = |status: u16| {
+        let body = otas::reqwest::Body::wrap(http_body_util::StreamBody::new(Once(Some("chunk"))));
+        let url = site.inside(&redirect(status, "/end"));
+        client.scope(async move { http::post(url).body(body).await.unwrap() })
+    };
+    assert_eq!(send(307).await.status(), 307);
+    assert_eq!(send(302).await.status(), 200, "a redirect that drops the body can be followed");
+    assert!(site.hits().iter().filter(|hit| hit.uri.path() == "/redirect").all(|hit| &hit.body[..] == b"chunk"));
+}
+
+/// A stream of one chunk, of unknown length.
+struct Once(Option<&'static str>);
+
+impl futures_core::Stream for Once {
+    type Item = Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.take().map(|chunk| Ok(http_body::Frame::data(chunk.into()))))
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_what_is_no_web_page_is_the_error_that_reqwest_gives() {
+    let site = Site::start().await;
+    let (_otas, client) = otas_around(&site).await;
+    let url = site.inside(&redirect(302, "ftp://localhost/"));
+    let error = client.scope(async { http::get(&url).await.unwrap_err() }).await;
+    assert!(error.is_builder() && otas::reqwest::get(&url).await.unwrap_err().is_builder(), "{error:?}");
+}
+
+#[tokio::test]
+async fn one_timeout_holds_for_the_whole_chain() {
+    let site = Site::start().await;
+    let (otas, client) = otas_around(&site).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stuck = format!("http://{}/", silent.local_addr().unwrap());
+    let url = site.inside(&redirect(302, &stuck));
+    let error = client.scope(async { http::get(&url).timeout(Duration::from_millis(200)).await.unwrap_err() }).await;
+    assert!(error.is_timeout(), "{error:?}");
+    let hurried =
+        Client::new(otas.config_builder().request_timeout(Duration::from_millis(200)).build().unwrap()).unwrap();
+    let error = hurried.scope(async { http::get(&url).await.unwrap_err() }).await;
+    assert!(error.is_timeout(), "{error:?}");
+}

@@ -1,0 +1,270 @@
+//! Sessions: each call opens its own, and what goes wrong is told clearly and harms nobody.
+
+use std::time::{Duration, Instant};
+
+use otas::testing::{Fault, Server, World};
+use otas::{Client, Error, Session, otas_session};
+use serde_json::json;
+
+async fn otas() -> (Server, Client) {
+    let otas = Server::start().await.unwrap();
+    let client = Client::new(otas.config().unwrap()).unwrap();
+    (otas, client)
+}
+
+/// The error of opening a session, after a look at what it must never show.
+async fn refusal(otas: &Server, client: &Client) -> Error {
+    let error = client.open(json!({ "marked": "in the meta" })).await.unwrap_err();
+    let shown = format!("{error} {error:?} {client:?}");
+    for secret in [&otas.agent_key(), "eyJ", "<html", "<!DOCTYPE", "in the meta"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+    error
+}
+
+#[tokio::test]
+async fn a_session_knows_its_id_agent_expiry_and_meta() {
+    let (otas, client) = otas().await;
+    let session = client.open(json!({ "task_name": "summarize", "docs": 5 })).await.unwrap();
+    let recorded = otas.sessions().remove(0);
+    assert_eq!(session.id().as_str(), recorded.id);
+    assert_eq!(&*session.agent_id(), otas.agent_id());
+    assert_eq!(recorded.meta, json!({ "task_name": "summarize", "docs": 5 }));
+    assert_eq!(json!(session.meta()), recorded.meta);
+    assert_eq!(otas.session_of(session.token().unwrap().expose_secret()), Some(recorded.id));
+    let life = session.expires_at().duration_since(std::time::SystemTime::now()).unwrap();
+    assert!(life > Duration::from_secs(29 * 24 * 3600) && life < Duration::from_secs(31 * 24 * 3600));
+}
+
+#[tokio::test]
+async fn without_meta_an_empty_object_is_sent() {
+    #[otas_session]
+    async fn run() {}
+    let (otas, client) = otas().await;
+    client.scope(run()).await;
+    let request = otas.requests().remove(0);
+    assert_eq!(request.body, br#"{"meta":{}}"#);
+    assert!(request.header("content-length").is_some(), "a chunked body would lose the meta");
+}
+
+#[tokio::test]
+async fn concurrent_and_nested_calls_each_see_their_own_session() {
+    #[otas_session(meta = { "level": 2, "n": n })]
+    async fn inner(n: usize) -> String {
+        tokio::task::yield_now().await;
+        Session::current().unwrap().id().to_string()
+    }
+    #[otas_session(meta = { "level": 1, "n": n })]
+    async fn outer(n: usize) -> (String, String) {
+        let before = Session::current().unwrap().id();
+        let inner = inner(n).await;
+        assert_eq!(Session::current().unwrap().id(), before, "the outer session is back");
+        (before.to_string(), inner)
+    }
+    let (otas, client) = otas().await;
+    let mut runs = tokio::task::JoinSet::new();
+    for n in 0..50 {
+        let client = client.clone();
+        runs.spawn(async move { (n, client.scope(outer(n)).await) });
+    }
+    let runs = runs.join_all().await;
+    assert_eq!(otas.sessions().len(), 100);
+    let meta_of = |id: &str| otas.sessions().into_iter().find(|session| session.id == id).unwrap().meta;
+    for (n, (outer, inner)) in runs {
+        assert_eq!(meta_of(&outer), json!({ "level": 1, "n": n }));
+        assert_eq!(meta_of(&inner), json!({ "level": 2, "n": n }));
+    }
+}
+
+#[tokio::test]
+async fn a_meta_that_is_no_object_or_too_large_is_refused_before_anything_is_sent() {
+    let (otas, client) = otas().await;
+    let error = client.open([1, 2]).await.unwrap_err();
+    assert!(error.is_meta() && error.to_string().contains("object"), "{error}");
+    let error = client.open(json!({ "text": "x".repeat(3_000_000) })).await.unwrap_err();
+    assert!(error.is_meta() && error.to_string().contains("1048576"), "{error}");
+    assert_eq!(otas.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn by_default_a_meta_that_cannot_be_sent_is_replaced_by_one_that_says_so() {
+    #[otas_session(meta = text)]
+    async fn run(text: &str) -> bool {
+        Session::current().is_some()
+    }
+    let (otas, client) = otas().await;
+    assert!(client.scope(run("no object")).await);
+    let meta = otas.sessions().remove(0).meta;
+    assert!(meta["otas.meta_error"].as_str().unwrap().contains("object"), "{meta}");
+}
+
+#[tokio::test]
+async fn nuls_and_infinite_numbers_in_the_meta_are_stored_visibly() {
+    #[otas_session(meta = { "nul": "a\0b", "inf": f64::INFINITY, "nan": f32::NAN, "big": u128::MAX })]
+    async fn run() {}
+    let (otas, client) = otas().await;
+    client.scope(run()).await;
+    let meta = otas.sessions().remove(0).meta;
+    assert_eq!(meta["nul"], "a\u{2400}b");
+    assert!(meta["inf"].is_string() && meta["nan"].is_string(), "{meta}");
+    assert_eq!(meta["big"], u128::MAX.to_string());
+}
+
+#[tokio::test]
+async fn an_unreachable_server_is_told_as_such() {
+    let (otas, client) = otas().await;
+    otas.uasam().go_down().unwrap();
+    let error = refusal(&otas, &client).await;
+    assert!(error.is_unreachable() && error.to_string().contains("UASAM"), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[tokio::test]
+async fn a_refused_key_is_told_with_what_to_do() {
+    let (otas, client) = otas().await;
+    otas.revoke_key();
+    let error = refusal(&otas, &client).await;
+    assert!(error.is_refused() && error.status() == Some(401), "{error}");
+    assert!(error.to_string().contains("agent key") && error.to_string().contains("invalid_agent_key"), "{error}");
+}
+
+#[tokio::test]
+async fn whatever_a_server_answers_is_a_clear_error_and_shows_no_secret() {
+    let (otas, client) = otas().await;
+    let faults = [
+        (Fault::Html(500), "not JSON"),
+        (Fault::Html(200), "not JSON"),
+        (Fault::HalfAnswer, "reached"),
+        (Fault::BadToken, "cannot be decoded"),
+        (Fault::Huge(100 << 20), "more bytes"),
+        (Fault::Redirect(otas.brain_url()), "redirect"),
+        (Fault::Reset, "reached"),
+    ];
+    for (fault, word) in faults {
+        let shown = format!("{fault:?}");
+        otas.uasam().fail_next(1, fault);
+        let error = refusal(&otas, &client).await;
+        assert!(error.to_string().contains(word), "{shown}: {error}");
+        client.open(json!({})).await.unwrap(); // the next one works, and ends the row of failures
+    }
+    assert!(otas.requests().iter().all(|request| !request.contains("/api/v1/")), "no redirect was followed");
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_costs_the_open_timeout_and_no_more() {
+    let (otas, _) = otas().await;
+    let config = otas.config_builder().open_timeout(Duration::from_millis(200)).build().unwrap();
+    let client = Client::new(config).unwrap();
+    otas.uasam().fail_next(1, Fault::Stall(Duration::from_secs(30)));
+    let started = Instant::now();
+    let error = refusal(&otas, &client).await;
+    assert!(error.is_timeout() && error.to_string().contains("200ms"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn after_three_failures_opening_pauses_and_one_probe_ends_the_pause() {
+    let (otas, _) = otas().await;
+    let world = World::new();
+    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    otas.uasam().fail_next(3, Fault::Status(503));
+    for _ in 0..3 {
+        assert_eq!(refusal(&otas, &client).await.status(), Some(503));
+    }
+    let before = otas.requests().len();
+    assert!(refusal(&otas, &client).await.is_paused());
+    assert_eq!(otas.requests().len(), before, "a pause asks nobody");
+    world.advance(Duration::from_secs(1));
+    client.open(json!({})).await.unwrap();
+    client.open(json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn at_most_eight_sessions_are_being_opened_at_a_time() {
+    let (otas, _) = otas().await;
+    let config = otas.config_builder().open_timeout(Duration::from_millis(600)).build().unwrap();
+    let client = Client::new(config).unwrap();
+    otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(30)));
+    let mut opens = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let client = client.clone();
+        opens.spawn(async move { client.open(json!({})).await.unwrap_err() });
+    }
+    let errors = opens.join_all().await;
+    assert!(errors.iter().all(|error| error.is_timeout() || error.is_paused()), "{errors:?}");
+    assert_eq!(otas.requests().len(), 8);
+}
+
+#[tokio::test]
+async fn where_no_session_can_be_opened_the_body_runs_without_one_and_an_outer_one_is_masked() {
+    #[otas_session]
+    async fn inner() -> bool {
+        Session::current().is_some()
+    }
+    #[otas_session]
+    async fn outer(otas: &Server) -> (bool, bool, bool) {
+        let before = Session::current().is_some();
+        otas.uasam().go_down().unwrap();
+        (before, inner().await, Session::current().is_some())
+    }
+    let (otas, client) = otas().await;
+    assert_eq!(client.scope(outer(&otas)).await, (true, false, true));
+}
+
+#[tokio::test]
+async fn on_error_fail_makes_the_failure_the_functions_own() {
+    #[otas_session(on_error = fail)]
+    async fn run() -> Result<u8, Box<dyn std::error::Error>> {
+        Ok(1)
+    }
+    #[otas_session(on_error = |error: Error| error.to_string())]
+    async fn told() -> String {
+        "ran".into()
+    }
+    let (otas, client) = otas().await;
+    assert_eq!(client.scope(run()).await.unwrap(), 1);
+    otas.revoke_key();
+    assert!(client.scope(run()).await.unwrap_err().downcast::<Error>().unwrap().is_refused());
+    assert!(client.scope(told()).await.contains("401"));
+}
+
+#[tokio::test]
+async fn a_cancelled_call_opens_nothing_more() {
+    let (otas, client) = otas().await;
+    otas.uasam().fail_next(1, Fault::Stall(Duration::from_secs(30)));
+    let opening = client.open(json!({}));
+    assert!(tokio::time::timeout(Duration::from_millis(100), opening).await.is_err());
+    client.open(json!({})).await.unwrap();
+    assert_eq!(otas.sessions().len(), 1);
+}
+
+#[tokio::test]
+async fn a_forked_process_cannot_use_the_session_and_opens_its_own() {
+    let (otas, _) = otas().await;
+    let world = World::new();
+    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let session = client.open(json!({})).await.unwrap();
+    world.become_process(std::process::id() + 1);
+    assert!(session.token().unwrap_err().is_forked());
+    assert!(session.renew().await.unwrap_err().is_forked());
+    let own = client.open(json!({})).await.unwrap();
+    assert!(own.token().is_ok() && own.id() != session.id());
+}
+
+#[tokio::test]
+async fn switched_off_nothing_is_sent_and_nothing_evaluated() {
+    #[otas_session(meta = { "x": count(evaluated) }, client = client)]
+    async fn run(client: &Client, evaluated: &std::cell::Cell<u32>) -> bool {
+        Session::current().is_none()
+    }
+    fn count(evaluated: &std::cell::Cell<u32>) -> u32 {
+        evaluated.set(evaluated.get() + 1);
+        0
+    }
+    let client =
+        Client::new(otas::Config::from_vars([("OTAS_DISABLED", "Yes"), ("OTAS_AGENT_KEY", "wrong")]).unwrap()).unwrap();
+    let evaluated = std::cell::Cell::new(0);
+    assert!(run(&client, &evaluated).await);
+    assert_eq!(evaluated.get(), 0);
+    assert!(client.open(json!({})).await.unwrap_err().is_disabled());
+}
