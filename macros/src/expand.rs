@@ -74,7 +74,9 @@ impl Context {
         if self.name == "main" {
             run = quote!(#private::and_flush(#run));
         }
-        braces(span, quote!(#inner return #run.await))
+        // `return`, as a lint asks for it that lints the user's braces; after `!` it would be unreachable.
+        let leave = (!item::is_never(output)).then(|| quote!(return));
+        braces(span, quote!(#inner #leave #run.await))
     }
 
     /// Where the client is named, the meta is a closure: whether it is needed is known only when the client is.
@@ -92,7 +94,6 @@ impl Context {
 
     /// What makes the function's value of a failure.
     fn handler(&self, output: Option<&[TokenTree]>) -> Option<TokenStream> {
-        let private = &self.private;
         let type_ = item::nameable(output).filter(|type_| !type_.is_empty()).unwrap_or_else(|| quote!(_));
         match &self.args.on_error {
             OnError::Continue => None,

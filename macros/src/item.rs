@@ -25,14 +25,14 @@ const OTHERS: [(&str, &str); 11] = [
     ("impl", "put it on each `async fn` inside"),
     ("trait", "put it on each `async fn` of the `impl`"),
     ("mod", "put it on each `async fn` inside"),
-    ("struct", "put it on an `async fn`"),
-    ("enum", "put it on an `async fn`"),
-    ("union", "put it on an `async fn`"),
-    ("type", "put it on an `async fn`"),
-    ("static", "put it on an `async fn`"),
-    ("use", "put it on an `async fn`"),
+    ("struct", "nothing calls it"),
+    ("enum", "nothing calls it"),
+    ("union", "nothing calls it"),
+    ("type", "nothing calls it"),
+    ("static", "nothing calls it"),
+    ("use", "nothing calls it"),
     ("macro_rules", "put it on the `async fn` that the macro writes"),
-    ("let", "put it on an `async fn`"),
+    ("let", "nothing calls it"),
 ];
 
 impl Item {
@@ -114,10 +114,12 @@ pub(crate) fn nameable(output: Option<&[TokenTree]>) -> Option<TokenStream> {
     let Some(output) = output else {
         return Some(quote!(()));
     };
-    if matches!(output, [never] if is_punct(never, '!')) {
-        return None;
-    }
-    inferred(output)
+    if is_never(Some(output)) { None } else { inferred(output) }
+}
+
+/// The type is `!`.
+pub(crate) fn is_never(output: Option<&[TokenTree]>) -> bool {
+    matches!(output, Some([never]) if is_punct(never, '!'))
 }
 
 /// The type begins with `impl`, so that its name says nothing.

@@ -62,3 +62,14 @@ async fn create(State(opened): State<Opened>, Json(body): Json<Value>) -> Json<V
     let jwt = format!("{}.{}.{}", part(&json!({"alg": "HS256"})), part(&claims), "c2ln");
     Json(json!({ "status": 1, "status_description": "agent_session_created", "response": { "jwt_token": jwt } }))
 }
+
+/// Runs a future where sessions can be opened.
+pub async fn run<F: Future>(future: F) -> F::Output {
+    let otas = Otas::start().await.expect("a server");
+    otas.client.scope(future).await
+}
+
+/// Whether a session is current: what each shape returns or asserts from its body.
+pub fn here() -> bool {
+    otas::Session::current().is_some()
+}

@@ -4,6 +4,7 @@ mod support;
 
 mod attribute;
 mod attribute_lifecycle;
+mod attribute_shapes;
 mod attribute_support;
 mod audit;
 mod capture;

@@ -37,7 +37,9 @@ mod site;
 
 mod django;
 mod uasam;
-mod setup;
+mod users;
+mod projects;
+mod agents;
 mod brain;
 
 mod world;
@@ -45,6 +47,7 @@ mod columns;
 mod postgres;
 mod pglz;
 mod json;
+mod json_reader;
 mod python;
 mod jwt;
 mod clock;

@@ -1,0 +1,176 @@
+//! Patterns and types of arguments, and names of any kind.
+
+use otas::otas_session;
+use serde_json::json;
+
+use crate::attribute_support::{Otas, here, run};
+
+#[derive(Clone)]
+struct State {
+    n: u8,
+}
+struct Json<T>(T);
+#[allow(dead_code)]
+struct Triple(u8, u8, u8);
+
+#[otas_session(meta = { n, a, "b": b })]
+async fn like_a_handler(Json(State { n }): Json<State>, Json((a, b)): Json<(u8, String)>) -> String {
+    assert!(here());
+    format!("{n}{a}{b}")
+}
+
+#[otas_session]
+#[allow(clippy::toplevel_ref_arg)]
+async fn patterns(
+    (mut l, ref r): (u8, String),
+    ref q: u8,
+    w @ (_, _): (u8, u8),
+    [p, s]: [u8; 2],
+    &z: &u8,
+    Triple(x, ..): Triple,
+) -> usize {
+    assert!(here());
+    l += q + w.0 + p + s + z + x;
+    usize::from(l) + r.len()
+}
+
+#[otas_session(meta = { "length": a.len() })]
+async fn mutable(mut a: String) -> String {
+    fn change(text: &mut String) {
+        text.push('!');
+    }
+    assert!(here());
+    change(&mut a);
+    a
+}
+
+#[otas_session]
+async fn ignored(_: String, _: u8, _x: u8) -> bool {
+    here()
+}
+
+#[otas_session]
+async fn with_attributes(#[cfg(any())] x: NoSuchType, #[allow(unused)] z: u8) -> bool {
+    here()
+}
+
+#[otas_session(meta = { r#match, "same": r#match })]
+async fn r#type(r#match: u8) -> u8 {
+    r#match + u8::from(here())
+}
+
+#[otas_session]
+async fn opaque(text: impl Into<String>, f: impl Fn(u8) -> u8) -> String {
+    assert!(here());
+    text.into() + &f(1).to_string()
+}
+
+#[otas_session]
+async fn pointers(
+    f: &dyn Fn(&str) -> usize,
+    out: &mut (dyn std::fmt::Write + Send),
+    g: fn(u8) -> u8,
+    (a, b, c): (u8, u8, u8),
+    words: &[&str],
+) -> usize {
+    assert!(here());
+    let _ = out.write_str("x");
+    f("abc") + usize::from(g(a + b + c)) + words.len()
+}
+
+#[otas_session]
+#[allow(improper_ctypes_definitions)]
+pub async extern "C" fn of_another_abi(x: u8) -> u8 {
+    x + u8::from(here())
+}
+
+#[tokio::test]
+async fn every_pattern_stays_in_the_signature() {
+    run(async {
+        assert_eq!(like_a_handler(Json(State { n: 1 }), Json((2, String::from("c")))).await, "12c");
+        let sum = patterns((1, String::from("ab")), 1, (1, 9), [1, 1], &1, Triple(1, 2, 3)).await;
+        assert_eq!(sum, 9);
+        assert_eq!(mutable(String::from("a")).await, "a!");
+        assert!(ignored(String::new(), 1, 2).await);
+        assert!(with_attributes(1).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_type_of_argument_fits() {
+    let mut out = String::new();
+    run(async {
+        assert_eq!(opaque("a", |x| x + 1).await, "a2");
+        assert_eq!(pointers(&str::len, &mut out, |x| x, (1, 2, 3), &["a"]).await, 10);
+        assert_eq!(of_another_abi(1).await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_raw_identifier_is_a_key_without_its_mark() {
+    let otas = Otas::start().await.expect("a server");
+
+    assert_eq!(otas.client.scope(r#type(1)).await, 2);
+
+    assert_eq!(otas.metas(), [json!({ "match": 1, "same": 1 })]);
+}
+
+/// Names that an expansion could use for itself.
+#[otas_session(meta = { body, session, meta, client, result, fut, error, e, x, span })]
+#[allow(clippy::too_many_arguments, clippy::many_single_char_names)]
+async fn named_like_a_variable_of_ours(
+    body: u8,
+    session: u8,
+    meta: u8,
+    client: u8,
+    result: u8,
+    fut: u8,
+    error: u8,
+    e: u8,
+    x: u8,
+    span: u8,
+) -> u8 {
+    body + session + meta + client + result + fut + error + e + x + span + u8::from(here())
+}
+
+mod constants {
+    //! A `let` or a pattern of the same name would be read as the constant.
+    #![allow(non_upper_case_globals, dead_code)]
+    use super::*;
+
+    const meta: u8 = 1;
+    const body: u8 = 2;
+    const session: u8 = 3;
+    const e: u8 = 4;
+    const fut: u8 = 5;
+    static result: u8 = 6;
+    const __otas: u8 = 7;
+    const handler: u8 = 8;
+    const error: u8 = 9;
+    const prepared: u8 = 0;
+
+    #[otas_session(meta = { meta, "body": body, session })]
+    pub async fn named_like_ours() -> bool {
+        let _ = prepared;
+        here() && meta + body + session == 6
+    }
+
+    #[otas_session(client = client, meta = { meta, "body": body, session })]
+    pub async fn with_a_client(client: &otas::Client) -> bool {
+        here()
+    }
+}
+
+#[tokio::test]
+async fn variables_and_constants_may_have_any_name() {
+    let otas = Otas::start().await.expect("a server");
+    otas.client
+        .scope(async {
+            assert_eq!(named_like_a_variable_of_ours(1, 1, 1, 1, 1, 1, 1, 1, 1, 1).await, 11);
+            assert!(constants::named_like_ours().await);
+            assert!(constants::with_a_client(&otas.client).await);
+        })
+        .await;
+}

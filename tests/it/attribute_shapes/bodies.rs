@@ -1,0 +1,260 @@
+//! What stands in bodies.
+
+use std::sync::Mutex;
+
+use otas::otas_session;
+
+use crate::attribute_support::{here, run};
+
+#[otas_session]
+async fn early_return(x: Option<u8>) -> Option<u8> {
+    assert!(here());
+    let x = x?;
+    if x == 0 {
+        return Some(9);
+    }
+    'outer: loop {
+        loop {
+            if x > 1 {
+                break 'outer;
+            }
+            return Some(1);
+        }
+    }
+    Some(x)
+}
+
+#[otas_session]
+async fn question_marks(text: &str) -> Result<u8, Box<dyn std::error::Error>> {
+    assert!(here());
+    let x: u8 = text.parse()?;
+    Ok(x)
+}
+
+#[tokio::test]
+async fn returns_question_marks_and_labels_work_as_before() {
+    run(async {
+        assert_eq!(early_return(None).await, None);
+        assert_eq!(early_return(Some(0)).await, Some(9));
+        assert_eq!(early_return(Some(1)).await, Some(1));
+        assert_eq!(early_return(Some(2)).await, Some(2));
+        assert!(question_marks("x").await.is_err());
+    })
+    .await;
+}
+
+#[otas_session]
+async fn inner_attribute() -> bool {
+    #![allow(unused_variables)]
+    let unused = 42;
+    here()
+}
+
+#[otas_session]
+async fn inner_comment() -> bool {
+    //! A comment on the function.
+    here()
+}
+
+#[otas_session]
+async fn items() -> usize {
+    use std::collections::BTreeMap;
+    const SIZE: usize = 2;
+    struct Inner(usize);
+    impl Inner {
+        fn get(&self) -> usize {
+            self.0
+        }
+    }
+    fn helper() -> BTreeMap<u8, u8> {
+        BTreeMap::from([(1, 1)])
+    }
+    macro_rules! one {
+        () => {
+            1
+        };
+    }
+    assert!(here());
+    Inner(SIZE).get() + helper().len() + one!()
+}
+
+#[tokio::test]
+async fn items_and_inner_attributes_may_stand_in_the_body() {
+    run(async {
+        assert!(inner_attribute().await);
+        assert!(inner_comment().await);
+        assert_eq!(items().await, 4);
+    })
+    .await;
+}
+
+#[otas_session]
+async fn temporary_at_the_end(text: &Mutex<String>) -> usize {
+    assert!(here());
+    text.lock().expect("not poisoned").len()
+}
+
+#[otas_session]
+async fn borrowed_temporary_at_the_end(text: &Mutex<String>) -> Option<char> {
+    text.lock().expect("not poisoned").chars().next()
+}
+
+#[otas_session]
+async fn guard_at_the_end_after_an_await(text: &Mutex<String>) -> usize {
+    tokio::task::yield_now().await;
+    text.lock().expect("not poisoned").len()
+}
+
+#[tokio::test]
+async fn temporaries_at_the_end_live_as_long_as_before() {
+    fn send<T: Send>(value: T) -> T {
+        value
+    }
+    let text = Mutex::new(String::from("ab"));
+    run(async {
+        assert_eq!(temporary_at_the_end(&text).await, 2);
+        assert_eq!(borrowed_temporary_at_the_end(&text).await, Some('a'));
+        assert_eq!(send(guard_at_the_end_after_an_await(&text)).await, 2);
+    })
+    .await;
+}
+
+#[derive(Clone)]
+struct Parts {
+    a: String,
+    b: String,
+}
+
+impl Parts {
+    #[otas_session(meta = { "a": self.a })]
+    async fn takes_a_part(self) -> String {
+        assert!(here());
+        let a = self.a;
+        tokio::task::yield_now().await;
+        a
+    }
+}
+
+#[otas_session]
+async fn takes_a_part(Parts { a, .. }: Parts) -> String {
+    assert!(here());
+    a
+}
+
+#[tokio::test]
+async fn a_part_of_an_argument_can_be_moved() {
+    let parts = Parts { a: String::from("a"), b: String::from("b") };
+    run(async {
+        assert_eq!(parts.clone().takes_a_part().await, "a");
+        assert_eq!(takes_a_part(parts.clone()).await + &parts.b, "ab");
+    })
+    .await;
+}
+
+#[otas_session]
+async fn empty() {}
+
+#[otas_session]
+#[allow(clippy::needless_else, clippy::if_same_then_else, redundant_semicolons)]
+async fn statements(x: u8) -> bool {
+    if x > 1 {
+    } else {
+    };
+    match x {
+        0 => false,
+        _ => here(),
+    }
+}
+
+#[otas_session]
+async fn attribute_at_the_end() -> bool {
+    assert!(here());
+    #[allow(unused_parens)]
+    (true)
+}
+
+#[otas_session]
+async fn tuple_at_the_end() -> (u8,) {
+    (1,)
+}
+
+#[otas_session]
+async fn struct_at_the_end() -> Parts {
+    Parts { a: String::new(), b: String::new() }
+}
+
+#[tokio::test]
+async fn every_kind_of_statement_and_tail_works() {
+    run(async {
+        empty().await;
+        assert!(statements(1).await);
+        assert!(attribute_at_the_end().await);
+        assert_eq!(tuple_at_the_end().await, (1,));
+        assert_eq!(struct_at_the_end().await.a, "");
+    })
+    .await;
+}
+
+#[otas_session(meta = { n })]
+async fn recursive(n: u8) -> u8 {
+    if n == 0 { u8::from(here()) } else { 1 + Box::pin(recursive(n - 1)).await }
+}
+
+#[tokio::test]
+async fn a_function_may_call_itself() {
+    assert_eq!(run(recursive(3)).await, 4);
+}
+
+#[otas_session]
+async fn tokio_macros() -> u8 {
+    let pinned = std::pin::pin!(async { 1 });
+    let chosen = tokio::select! {
+        x = pinned => x,
+        () = std::future::pending() => 0,
+    };
+    let (a, b) = tokio::join!(async { u8::from(here()) }, async { u8::from(here()) });
+    let closure = async |x: u8| x + 1;
+    let Some(c) = Some(closure(1).await) else { return 0 };
+    if let Some(d) = Some(1)
+        && c > d
+    {
+        return chosen + a + b + c + d;
+    }
+    0
+}
+
+#[tokio::test]
+async fn concurrency_inside_the_body_sees_the_session() {
+    assert_eq!(run(tokio_macros()).await, 6);
+}
+
+#[otas_session]
+async fn awaits_in_its_meta() -> bool {
+    here()
+}
+
+mod shadowed_by_a_glob {
+    use super::*;
+
+    type Foo = bool;
+
+    mod other {
+        #[allow(dead_code)]
+        pub enum Bar {
+            Foo,
+        }
+    }
+
+    #[otas_session]
+    pub async fn glob() -> Foo {
+        #[allow(unused_imports)]
+        use other::Bar::*;
+        here()
+    }
+}
+
+#[tokio::test]
+async fn a_glob_import_in_the_body_does_not_shadow_the_return_type() {
+    assert!(run(shadowed_by_a_glob::glob()).await);
+    assert!(run(awaits_in_its_meta()).await);
+}

@@ -1,0 +1,87 @@
+//! Functions that return their future: written by hand, or left behind by other macros.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use otas::otas_session;
+
+use crate::attribute_support::{here, run};
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+#[otas_session(meta = { x })]
+fn block_alone(x: u8) -> Pin<Box<dyn Future<Output = u8> + Send>> {
+    Box::pin(async move { x + u8::from(here()) })
+}
+
+#[otas_session(meta = { n })]
+fn leading_statements(x: &str) -> Pin<Box<dyn Future<Output = usize> + Send + '_>> {
+    let n = x.len();
+    if n > 100 {
+        panic!("too long");
+    }
+    Box::pin(async move { n + usize::from(here()) })
+}
+
+#[otas_session]
+fn whole_path(
+    x: u8,
+) -> ::std::pin::Pin<::std::boxed::Box<dyn Future<Output = Result<u8, std::num::ParseIntError>> + Send>> {
+    ::std::boxed::Box::pin(async move {
+        let one: u8 = "1".parse()?;
+        Ok(x + one + u8::from(here()))
+    })
+}
+
+#[otas_session]
+fn by_alias(x: &u8) -> BoxFuture<'_, u8> {
+    Box::pin(async move { *x + u8::from(here()) })
+}
+
+#[otas_session(meta = { x })]
+fn opaque(x: u8) -> impl Future<Output = u8> + Send {
+    async move { x + u8::from(here()) }
+}
+
+#[otas_session]
+fn opaque_without_move<'a>(x: &'a [u8]) -> impl Future<Output = usize> + 'a {
+    let _ = x;
+    async { 1 + usize::from(here()) }
+}
+
+#[otas_session(on_error = fail)]
+fn failing() -> Pin<Box<dyn Future<Output = Result<u8, otas::Error>> + Send>> {
+    Box::pin(async move { Ok(u8::from(here())) })
+}
+
+#[tokio::test]
+async fn a_boxed_future_runs_in_a_session_with_its_leading_statements() {
+    run(async {
+        assert_eq!(block_alone(1).await, 2);
+        assert_eq!(leading_statements("ab").await, 3);
+        assert_eq!(whole_path(1).await, Ok(3));
+        assert_eq!(by_alias(&1).await, 2);
+        assert_eq!(failing().await.ok(), Some(1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_function_that_returns_an_async_block_runs_it_in_a_session() {
+    run(async {
+        assert_eq!(opaque(1).await, 2);
+        assert_eq!(opaque_without_move(&[1]).await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_boxed_future_opens_its_session_when_it_is_polled() {
+    let otas = crate::attribute_support::Otas::start().await.expect("a server");
+
+    let call = otas.client.scope(async { block_alone(1) }).await;
+
+    assert!(otas.metas().is_empty());
+    assert_eq!(otas.client.scope(call).await, 2);
+    assert_eq!(otas.metas().len(), 1);
+}

@@ -1,0 +1,151 @@
+//! Attributes on the function, and macros that write it.
+
+use otas::otas_session;
+use serde_json::json;
+
+use crate::attribute_support::{Otas, here, run};
+
+/// Documented before.
+#[must_use]
+#[inline]
+#[otas_session]
+#[cold]
+#[doc = "Documented after."]
+pub async fn with_attributes() -> bool {
+    here()
+}
+
+#[otas_session]
+#[deprecated = "an example"]
+async fn deprecated() -> bool {
+    here()
+}
+
+#[cfg_attr(all(), otas_session(meta = { "from": "cfg_attr" }))]
+async fn by_cfg_attr() -> bool {
+    here()
+}
+
+#[otas_session(meta = { "order": 1 })]
+#[otas_session(meta = { "order": 2 })]
+async fn twice() -> bool {
+    here()
+}
+
+#[otas_session(
+    on_error = continue,
+    meta = { "a": 1, },
+)]
+pub(crate) async fn in_any_order_with_a_trailing_comma() -> bool {
+    here()
+}
+
+#[otas_session()]
+async fn with_empty_parentheses() -> bool {
+    here()
+}
+
+#[tokio::test]
+async fn other_attributes_stay() {
+    run(async {
+        assert!(with_attributes().await);
+        #[allow(deprecated)]
+        let called = deprecated().await;
+        assert!(called);
+        assert!(by_cfg_attr().await);
+        assert!(in_any_order_with_a_trailing_comma().await);
+        assert!(with_empty_parentheses().await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_attribute_twice_opens_two_sessions_the_lower_one_first() {
+    let otas = Otas::start().await.expect("a server");
+
+    assert!(otas.client.scope(twice()).await);
+
+    assert_eq!(otas.metas(), [json!({ "order": 2 }), json!({ "order": 1 })]);
+}
+
+macro_rules! writes {
+    ($vis:vis $name:ident, $arg:pat => $type:ty, $result:ty, $value:expr, $key:literal, $body:block) => {
+        #[otas_session(meta = { $key: $value, "list": [$value] })]
+        $vis async fn $name($arg: $type) -> $result $body
+    };
+}
+
+writes!(pub(crate) written, (x, _) => (u8, u8), Option<u8>, 1 + 2, "sum", { here().then_some(x) });
+writes!(written_privately, _ => u8, bool, (7,), "tuple", { here() });
+
+macro_rules! wraps {
+    ($item:item) => {
+        #[otas_session(meta = { "from": "item" })]
+        $item
+    };
+}
+
+wraps! {
+    async fn whole_item(x: u8) -> bool {
+        x == 1 && here()
+    }
+}
+
+macro_rules! method {
+    ($self:ident, $body:expr) => {
+        #[otas_session(meta = { "n": $self.0 })]
+        async fn method(&$self) -> u8 {
+            $body
+        }
+    };
+}
+
+struct Wrapped(u8);
+
+impl Wrapped {
+    method!(self, self.0 + u8::from(here()));
+}
+
+macro_rules! handled {
+    ($handler:expr, $client:ident, $path:path) => {
+        #[otas_session(on_error = $handler, client = $client, crate = ::otas)]
+        async fn handled($client: &otas::Client) -> $path {
+            String::from("ran")
+        }
+    };
+}
+
+handled!(|error| error.to_string(), client, String);
+
+#[tokio::test]
+async fn a_macro_may_write_the_function_and_the_arguments() {
+    let otas = Otas::start().await.expect("a server");
+    otas.client
+        .scope(async {
+            assert_eq!(written((1, 2)).await, Some(1));
+            assert!(written_privately(1).await);
+            assert!(whole_item(1).await);
+            assert_eq!(Wrapped(1).method().await, 2);
+            assert_eq!(handled(&otas.client).await, "ran");
+        })
+        .await;
+
+    let expected = [
+        json!({ "sum": 3, "list": [3] }),
+        json!({ "tuple": [7], "list": [[7]] }),
+        json!({ "from": "item" }),
+        json!({ "n": 1 }),
+        json!({}),
+    ];
+    assert_eq!(otas.metas(), expected);
+}
+
+#[otas_session]
+async fn main() -> u8 {
+    5 + u8::from(here())
+}
+
+#[tokio::test]
+async fn a_function_named_main_keeps_its_value() {
+    assert_eq!(run(main()).await, 6);
+}

@@ -1,0 +1,281 @@
+//! Return types: opaque, unnameable, inferred, coerced, diverging.
+
+use std::fmt::{Debug, Display};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+
+use otas::otas_session;
+
+use crate::attribute_support::{here, run};
+
+struct Wrapper<T>(T);
+type Alias<T> = Result<T, io::Error>;
+type Whole = Result<u8, Box<dyn std::error::Error>>;
+
+#[otas_session]
+async fn opaque() -> impl Display {
+    assert!(here());
+    "a"
+}
+
+#[otas_session]
+async fn opaque_in_a_result() -> Result<impl Iterator<Item = i32>, ()> {
+    assert!(here());
+    Ok([1, 2].into_iter())
+}
+
+#[otas_session]
+async fn opaque_in_a_wrapper() -> Wrapper<impl Display + Send + 'static> {
+    assert!(here());
+    Wrapper(1)
+}
+
+#[otas_session]
+async fn opaque_in_a_tuple() -> Option<(impl Display, impl Fn(u8) -> u8)> {
+    assert!(here());
+    Some(("a", |x| x + 1))
+}
+
+#[otas_session]
+async fn opaque_in_a_box() -> Box<impl Display> {
+    assert!(here());
+    Box::new(1)
+}
+
+#[otas_session]
+async fn opaque_with_an_opaque_item() -> Vec<impl Iterator<Item = impl Display + use<>> + use<>> {
+    assert!(here());
+    vec![[1, 2].into_iter()]
+}
+
+#[otas_session]
+async fn captures<'x, T: Display>(x: &'x T) -> impl Display + use<'x, T> {
+    assert!(here());
+    x
+}
+
+#[otas_session]
+async fn a_closure(k: u8) -> impl Fn(u8) -> u8 {
+    assert!(here());
+    move |x| x + k
+}
+
+#[otas_session]
+async fn a_future() -> impl Future<Output = u8> {
+    assert!(here());
+    async { 1 }
+}
+
+#[otas_session]
+async fn a_named_future() -> std::future::Ready<u8> {
+    assert!(here());
+    std::future::ready(1)
+}
+
+#[tokio::test]
+async fn opaque_types_may_stand_anywhere_in_the_return_type() {
+    run(async {
+        assert_eq!(opaque().await.to_string(), "a");
+        assert_eq!(opaque_in_a_result().await.expect("ok").sum::<i32>(), 3);
+        assert_eq!(opaque_in_a_wrapper().await.0.to_string(), "1");
+        assert_eq!(opaque_in_a_tuple().await.map(|(a, f)| format!("{a}{}", f(1))), Some("a2".into()));
+        assert_eq!(opaque_in_a_box().await.to_string(), "1");
+        assert_eq!(opaque_with_an_opaque_item().await.len(), 1);
+        assert_eq!(captures(&1).await.to_string(), "1");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn unnameable_types_are_returned() {
+    run(async {
+        assert_eq!(a_closure(1).await(1), 2);
+        assert_eq!(a_future().await.await, 1);
+        assert_eq!(a_named_future().await.await, 1);
+    })
+    .await;
+}
+
+#[otas_session]
+async fn never() -> ! {
+    loop {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[otas_session(meta = { "a": 1 })]
+async fn never_panics() -> ! {
+    tokio::task::yield_now().await;
+    panic!("on purpose");
+}
+
+#[otas_session]
+async fn not_written_yet(x: u8) -> Result<u8, io::Error> {
+    let _ = x;
+    todo!()
+}
+
+#[otas_session]
+async fn not_implemented() -> impl Display {
+    if true {
+        unimplemented!()
+    }
+    1
+}
+
+#[otas_session]
+async fn only_panics() {
+    panic!()
+}
+
+#[otas_session]
+async fn loops_forever() {
+    #[allow(clippy::empty_loop)]
+    loop {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_never_end_keep_their_type() {
+    let panicked = tokio::spawn(run(async { never_panics().await })).await;
+    assert!(panicked.is_err_and(|error| error.is_panic()));
+    drop((never(), not_written_yet(1), not_implemented(), only_panics(), loops_forever()));
+}
+
+#[otas_session]
+async fn coerced_at_the_end() -> Result<Box<dyn FnOnce() + Send + Sync>, io::Error> {
+    assert!(here());
+    Ok(Box::new(|| ()))
+}
+
+#[otas_session]
+async fn coerced_future() -> Result<Pin<Box<dyn Future<Output = u8>>>, io::Error> {
+    assert!(here());
+    Ok(Box::pin(async { 1 }))
+}
+
+#[otas_session]
+async fn coerced_early(early: bool) -> Box<dyn Debug> {
+    assert!(here());
+    if early {
+        return Box::new(1);
+    }
+    Box::new("x")
+}
+
+#[otas_session]
+async fn coerced_early_future(early: bool) -> Pin<Box<dyn Future<Output = u8>>> {
+    if early {
+        return Box::pin(async { 1 });
+    }
+    Box::pin(async { 2 })
+}
+
+#[tokio::test]
+async fn values_are_coerced_at_the_end_and_at_an_early_return() {
+    run(async {
+        assert!(coerced_at_the_end().await.is_ok());
+        assert_eq!(coerced_future().await.expect("ok").await, 1);
+        assert_eq!(format!("{:?}{:?}", coerced_early(true).await, coerced_early(false).await), "1\"x\"");
+        assert_eq!(coerced_early_future(true).await.await, 1);
+    })
+    .await;
+}
+
+#[otas_session]
+async fn inferred() -> Vec<u64> {
+    assert!(here());
+    ["1", "2"].iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+#[otas_session]
+async fn inferred_error(text: &str) -> Result<u8, std::num::ParseIntError> {
+    assert!(here());
+    let parsed = text.parse()?;
+    Ok(parsed)
+}
+
+#[otas_session]
+async fn inferred_default() -> (u8, [Option<String>; 2], Vec<u8>) {
+    assert!(here());
+    (Default::default(), [None, None], Vec::new())
+}
+
+#[otas_session(on_error = fail)]
+async fn by_alias(text: &str) -> Whole {
+    assert!(here());
+    Ok(text.parse()?)
+}
+
+#[otas_session]
+async fn by_generic_alias(fail: bool) -> Alias<u8> {
+    assert!(here());
+    if fail {
+        Err(io::Error::other("x"))?
+    }
+    Ok(1)
+}
+
+#[otas_session]
+async fn by_path() -> io::Result<u8> {
+    assert!(here());
+    Ok(1)
+}
+
+#[tokio::test]
+async fn types_are_inferred_from_the_return_type() {
+    run(async {
+        assert_eq!(inferred().await, [1, 2]);
+        assert_eq!(inferred_error("5").await, Ok(5));
+        assert_eq!(inferred_default().await.0, 0);
+        assert!(by_alias("x").await.is_err());
+        assert!(by_generic_alias(true).await.is_err());
+        assert!(by_path().await.is_ok());
+    })
+    .await;
+}
+
+#[otas_session]
+async fn unit() -> () {
+    assert!(here());
+}
+
+#[otas_session]
+#[allow(clippy::unused_unit, unused_parens)]
+async fn unit_in_parentheses() -> (()) {
+    assert!(here());
+    ()
+}
+
+#[otas_session]
+async fn unit_result() -> Result<(), io::Error> {
+    assert!(here());
+    Ok(())
+}
+
+#[tokio::test]
+async fn unit_may_be_written_in_every_way() {
+    run(async {
+        unit().await;
+        unit_in_parentheses().await;
+        assert!(unit_result().await.is_ok());
+    })
+    .await;
+}
+
+macro_rules! texts {
+    ($type:ty) => { Vec<$type> };
+}
+
+#[otas_session]
+async fn a_macro_as_its_type() -> texts![String] {
+    assert!(here());
+    vec![String::new()]
+}
+
+#[tokio::test]
+async fn a_macro_may_stand_in_the_return_type() {
+    assert_eq!(run(a_macro_as_its_type()).await.len(), 1);
+}
