@@ -57,12 +57,19 @@ fn secret_at(text: &str, at: usize) -> Option<(usize, usize)> {
     if let Some(after) = scheme(rest, "bearer ").or_else(|| scheme(rest, "basic ")) {
         return credentials(text, at + after, after == 6);
     }
-    let end = at + rest.bytes().position(|byte| !is_word(byte) && byte != b'-' && byte != b'.').unwrap_or(rest.len());
-    let whole = KEYS.iter().any(|(prefix, least)| {
-        let length = rest.strip_prefix(prefix).map(|_| end.saturating_sub(at + prefix.len()));
-        length.is_some_and(|length| length >= *least || (end == text.len() && length >= AT_THE_END))
-    });
-    whole.then_some((at, end)).or_else(|| telegram(text, at))
+    key(text, at).or_else(|| telegram(text, at))
+}
+
+/// A key of a well-known service.
+fn key(text: &str, at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?;
+    let first = *rest.as_bytes().first()?;
+    let begins = |prefix: &str| prefix.as_bytes()[0] == first && rest.starts_with(prefix);
+    let (prefix, least) = KEYS.iter().find(|(prefix, _)| begins(prefix))?;
+    // Only now, since the word may be as long as the text.
+    let length = rest.bytes().position(|byte| !is_word(byte) && byte != b'-' && byte != b'.').unwrap_or(rest.len());
+    let (end, secret) = (at + length, length - prefix.len());
+    (secret >= *least || (end == text.len() && secret >= AT_THE_END)).then_some((at, end))
 }
 
 fn scheme(rest: &str, name: &str) -> Option<usize> {
