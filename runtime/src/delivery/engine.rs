@@ -102,7 +102,7 @@ impl Engine {
     fn parcel(&mut self, item: &mut Item<Load>) -> Result<Parcel, Reason> {
         if let Load::Call(call) = &item.load {
             let token = call.origin.token.clone();
-            let post = self.make.post(call, &mut self.keys)?;
+            let post = self.make.post(call, &mut self.keys, self.queue.room(item.ticket))?;
             self.queue.reweigh(&mut item.ticket, post.weight());
             item.load = Load::Post(post, token);
         }

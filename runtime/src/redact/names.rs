@@ -69,7 +69,7 @@ pub(crate) fn is_secret(name: &str, place: Place) -> bool {
 }
 
 fn is_secret_plain(plain: &[u8], name: &str, place: Place) -> bool {
-    let is = |names: &[&str]| names.iter().any(|other| other.as_bytes() == plain);
+    let is = |names: &[&str]| names.binary_search_by(|other| other.as_bytes().cmp(plain)).is_ok();
     let here = match place {
         Place::Header => is(HEADERS),
         Place::Query => is(QUERY),
@@ -92,10 +92,27 @@ fn normal_in(name: &str, buffer: &mut [u8; USUAL]) -> Option<usize> {
 }
 
 fn has_part(plain: &[u8]) -> bool {
-    let begins =
-        |rest: &[u8]| PARTS.iter().any(|part| part.as_bytes()[0] == rest[0] && rest.starts_with(part.as_bytes()));
+    let begins = |rest: &[u8]| {
+        let (from, to) = BEGINNINGS[usize::from(rest[0])];
+        PARTS[usize::from(from)..usize::from(to)].iter().any(|part| rest.starts_with(part.as_bytes()))
+    };
     (0..plain.len()).any(|at| begins(&plain[at..]))
 }
+
+/// Where the parts with each first byte stand among all, which are sorted.
+const BEGINNINGS: [(u8, u8); 256] = {
+    let mut table = [(0, 0); 256];
+    let mut at = 0;
+    while at < PARTS.len() {
+        let range = &mut table[PARTS[at].as_bytes()[0] as usize];
+        if range.1 == 0 {
+            range.0 = at as u8;
+        }
+        range.1 = at as u8 + 1;
+        at += 1;
+    }
+    table
+};
 
 fn is_ignored(byte: u8) -> bool {
     matches!(byte, b'-' | b'_' | b'.' | b' ')
@@ -134,6 +151,12 @@ mod tests {
             list(QUERY),
             list(HARMLESS),
         )
+    }
+
+    #[test]
+    fn the_lists_are_sorted_for_the_search() {
+        assert!([WHOLE, HEADERS, QUERY, PARTS, HARMLESS].iter().all(|names| names.is_sorted()));
+        assert!(PARTS.len() < 255);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) fn mask(text: &str) -> Cow<'_, str> {
     while let Some(&byte) = bytes.get(at) {
         let word = is_word(byte);
         if (word || byte == b'-') && !inside {
-            if let Some((start, end)) = private_key(text, at).or_else(|| secret_at(text, at)) {
+            if let Some((start, end)) = secret_at(text, at) {
                 out.push_str(&text[copied..start]);
                 out.push_str(MASK);
                 copied = end;
@@ -54,10 +54,15 @@ pub(super) fn mask(text: &str) -> Cow<'_, str> {
 /// A secret whose name or first character stands at the beginning of this word.
 fn secret_at(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = text.get(at..)?;
-    if let Some(after) = scheme(rest, "bearer ").or_else(|| scheme(rest, "basic ")) {
-        return credentials(text, at + after, after == 6);
+    match rest.as_bytes().first()? {
+        b'-' => private_key(text, at),
+        b'0'..=b'9' => telegram(text, at),
+        b'b' | b'B' => match scheme(rest, "bearer ").or_else(|| scheme(rest, "basic ")) {
+            Some(after) => credentials(text, at + after, after == 6),
+            None => telegram(text, at),
+        },
+        _ => key(text, at),
     }
-    key(text, at).or_else(|| telegram(text, at))
 }
 
 /// A key of a well-known service.
