@@ -120,10 +120,6 @@ pub(crate) mod log {
 
 /// The words in `status_description` by which refusals of Brain are told apart.
 pub(crate) mod word {
-    /// The agent key was refused, or UASAM could not be asked.
-    pub(crate) const KEY_REFUSED: &str = "invalid_or_expired_agent_key";
-    /// No agent key came with the event.
-    pub(crate) const KEY_MISSING: &str = "missing_agent_key";
     /// The session's token was refused.
     pub(crate) const TOKEN_REFUSED: &str = "invalid_or_expired_token";
     /// No token came with the event.

@@ -67,11 +67,6 @@ impl Captured {
         self.prefix.extend_from_slice(&chunk[..room]);
     }
 
-    /// Whether more went by than was kept.
-    pub(crate) fn is_cut(&self) -> bool {
-        (self.prefix.len() as u64) < self.total
-    }
-
     fn shed(&mut self) -> Vec<u8> {
         self.shed |= !self.prefix.is_empty();
         std::mem::take(&mut self.prefix)
@@ -232,6 +227,5 @@ mod tests {
 
         assert_eq!(body.prefix, b"hello wo");
         assert_eq!(body.total, 11);
-        assert!(body.is_cut());
     }
 }

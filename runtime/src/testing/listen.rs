@@ -56,7 +56,9 @@ pub(super) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAd
                 Err(error) => return drop(ready.send(Err(error))),
             };
             let site = Arc::new(Site::new(settings, uasam_addr, brain_addr));
+            #[expect(clippy::disallowed_methods, reason = "on the servers' own runtime")]
             let brain = tokio::spawn(run(Service::Brain, site.clone(), brain, brain_inbox));
+            #[expect(clippy::disallowed_methods, reason = "on the servers' own runtime")]
             let uasam = tokio::spawn(run(Service::Uasam, site.clone(), uasam, uasam_inbox));
             let _ = ready.send(Ok(site));
             let _ = (uasam.await, brain.await);
