@@ -94,6 +94,8 @@ async fn what_comes_in_chunks_is_lost() {
     let answer = parse(&exchange(otas.uasam().addr(), bytes.as_bytes()).expect("bytes")).expect("an answer");
     assert_eq!(answer.status, 200);
     assert_eq!(otas.sessions()[1].meta, json!({}));
+    let kept_alive = bytes.replace("Connection: close\r\n", ""); // the connection ends all the same
+    assert!(exchange(otas.uasam().addr(), kept_alive.as_bytes()).is_ok());
     assert!(otas.requests().last().is_some_and(|request| request.body == b"{\"meta\":{\"a\":1}} "));
     let bytes =
         chunked("/api/v1/backend/log/agent/", &format!("X-OTAS-AGENT-SESSION-TOKEN: {token}\r\n"), "2\r\n{}\r\n");
