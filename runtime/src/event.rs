@@ -37,6 +37,8 @@ pub(crate) type Hook = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 ///     Some(event)
 /// }
 /// ```
+///
+#[doc = include_str!("redact/names.md")]
 #[derive(Clone, Debug)]
 pub struct Event {
     id: String,
