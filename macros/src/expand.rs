@@ -74,8 +74,8 @@ impl Context {
         if self.name == "main" {
             run = quote!(#private::and_flush(#run));
         }
-        // `return`, as a lint asks for it that lints the user's braces; after `!` it would be unreachable.
-        let leave = (!item::is_never(output)).then(|| quote!(return));
+        // A lint of clippy's wants `return`, and would point at the user's braces. Before `!` it could not be reached.
+        let leave = if item::is_never(output) { quote!(#[allow(clippy::implicit_return)]) } else { quote!(return) };
         braces(span, quote!(#inner #leave #run.await))
     }
 

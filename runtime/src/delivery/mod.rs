@@ -157,4 +157,10 @@ impl fmt::Debug for Delivery {
 #[cfg(test)]
 mod tests;
 #[cfg(all(test, feature = "testing"))]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::type_complexity,
+    reason = "tests; clippy sees that of `cfg(test)` alone"
+)]
 mod wire_tests;

@@ -142,7 +142,8 @@ impl Connection {
             let length = request.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
             request.body = self.take(length).await?;
         }
-        let go_on = version == "HTTP/1.1" && !request.wants_close();
+        // the real servers leave the chunks unread, stumble over them, and close
+        let go_on = version == "HTTP/1.1" && request.sized && !request.wants_close();
         Ok(Some((request, go_on)))
     }
 

@@ -56,10 +56,11 @@ pub(super) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAd
                 Err(error) => return drop(ready.send(Err(error))),
             };
             let site = Arc::new(Site::new(settings, uasam_addr, brain_addr));
-            let brain = tokio::spawn(run(Service::Brain, site.clone(), brain, brain_inbox));
-            let uasam = tokio::spawn(run(Service::Uasam, site.clone(), uasam, uasam_inbox));
+            let mut servers = JoinSet::new();
+            servers.spawn(run(Service::Brain, site.clone(), brain, brain_inbox));
+            servers.spawn(run(Service::Uasam, site.clone(), uasam, uasam_inbox));
             let _ = ready.send(Ok(site));
-            let _ = (uasam.await, brain.await);
+            while servers.join_next().await.is_some() {}
         });
     })?;
     let site = started.await.map_err(|_| io::Error::other("the thread of the local OTAS ended"))??;

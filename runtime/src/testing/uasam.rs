@@ -29,7 +29,7 @@ pub(super) fn create_session(site: &Site, request: &Incoming) -> Outcome {
     let claims = json!({
         "agent_session_id": id.to_string(),
         "agent_id": agent.id.to_string(),
-        "exp": (now + site.settings.token_life).as_secs(),
+        "exp": now.saturating_add(site.settings.token_life).as_secs(),
         "iat": now.as_secs(),
     });
     Ok(Answer::json(
