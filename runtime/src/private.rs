@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::client::Client;
-use crate::default::ambient;
+use crate::default::{ambient, is_off};
 use crate::error::Error;
 use crate::meta::{self, Meta};
 use crate::run::{self, Stage};
@@ -17,7 +17,7 @@ pub struct Prepared(Option<Box<Stage>>);
 
 /// Whether a meta is needed at all: not where OTAS is switched off or no client can be had.
 pub fn wanted() -> bool {
-    ambient().is_ok_and(|client| !client.is_disabled())
+    !is_off() && ambient().is_ok_and(|client| !client.is_disabled())
 }
 
 /// A session of the surrounding client's, for a call of `function`.
@@ -30,6 +30,9 @@ pub fn open(function: &'static str, meta: Meta) -> Prepared {
 
 /// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.
 pub fn unopened() -> Prepared {
+    if is_off() {
+        return Prepared(None);
+    }
     Prepared(match ambient() {
         Ok(client) => run::without_session(client).map(Box::new),
         Err(error) => Some(Box::new(Stage::Failed { error, client: None })),
