@@ -167,6 +167,7 @@ impl Client {
     }
 
     /// Whether OTAS is switched off (`OTAS_DISABLED`).
+    #[inline]
     pub fn is_disabled(&self) -> bool {
         self.0.settings.disabled
     }

@@ -53,6 +53,7 @@ impl Scope {
     }
 
     /// Whether this task is inside any scope.
+    #[inline]
     pub(crate) fn is_set() -> bool {
         CURRENT.try_with(|_| ()).is_ok()
     }

@@ -82,6 +82,7 @@ async fn answer_in_pieces(
 #[otas_session(client = app.client, meta = { "task_name": "job", "request": question.number })]
 async fn start_job(State(app): State<App>, Json(question): Json<Question>) -> StatusCode {
     otas::spawn(async move {
+        let _until_done = app.jobs.clone();
         if let Err(Failure(error)) = app.work(question).await {
             eprintln!("agent_server: a job failed: {error}");
         }
