@@ -137,10 +137,13 @@ impl Client {
     /// Takes no further event, flushes for at most `deadline`, drops what is left then, and tells how many that were. Sessions can still be
     /// opened; calls outside the domain still go out, and their events are counted as dropped.
     pub async fn shutdown(&self, deadline: Duration) -> Left {
+        if self.is_disabled() {
+            return Left::default(); // no thread is started for it
+        }
         // Also where nothing was recorded yet: what comes later is to be dropped.
         match self.process() {
-            Ok(process) if !self.is_disabled() => process.delivery.shutdown(deadline).await,
-            _ => Left::default(),
+            Ok(process) => process.delivery.shutdown(deadline).await,
+            Err(_) => Left::default(),
         }
     }
 
@@ -164,6 +167,7 @@ impl Client {
     }
 
     /// Whether OTAS is switched off (`OTAS_DISABLED`).
+    #[inline]
     pub fn is_disabled(&self) -> bool {
         self.0.settings.disabled
     }
@@ -242,7 +246,8 @@ impl Client {
     /// A body runs without a session: counted, and said with its reason.
     pub(crate) fn went_without_session(&self, error: &Error) {
         self.0.counts.without_session.fetch_add(1, Ordering::Relaxed);
-        if error.is_paused() {
+        // That the key is refused is said once, where it happens.
+        if error.is_paused() || error.is_key_refusal() {
             tracing::debug!(target: "otas", %error, "a call runs without a session");
         } else {
             notice::warn(&format!("a call runs without a session: {}", error.with_causes()));

@@ -67,6 +67,14 @@ pub trait SessionExt: Sized {
 
 impl<T> SessionExt for T {}
 
+impl<T> WithSession<T> {
+    /// Carries a scope; without one it changes nothing.
+    #[cfg(feature = "tower")]
+    pub(crate) fn in_scope(inner: T, scope: Option<Scope>) -> Self {
+        Self { inner: Some(inner), scope }
+    }
+}
+
 pin_project! {
     /// What [`SessionExt`] makes: a [`Future`], a [`Stream`] or an [`http_body::Body`], as its inside is one.
     #[derive(Debug)]

@@ -53,8 +53,18 @@ impl Scope {
     }
 
     /// Whether this task is inside any scope.
+    #[inline]
     pub(crate) fn is_set() -> bool {
         CURRENT.try_with(|_| ()).is_ok()
+    }
+
+    /// Whether both are the same session, or both none.
+    #[cfg(feature = "tower")]
+    pub(crate) fn same_session(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Session(one), Self::Session(other)) => Arc::ptr_eq(&one.0, &other.0),
+            (one, other) => !matches!(one, Self::Session(_)) && !matches!(other, Self::Session(_)),
+        }
     }
 
     /// The scope of this task.
@@ -218,11 +228,12 @@ impl Session {
     /// What a request is to use: renewed before it expires, and waited for only where it has expired already.
     pub(crate) async fn grant_to_use(&self) -> Result<Arc<Grant>> {
         self.check_process()?;
-        match self.due() {
-            Due::No => {}
-            Due::Soon => self.renew_in_background(),
-            Due::Now => {
-                let ended = self.renewal(|renewal| renewal.ended);
+        let now = self.0.client.world().now();
+        // Read at once: a renewal that ends in between would be made again.
+        match self.renewal(|renewal| (renewal.due(now), renewal.ended)) {
+            (Due::No, _) => {}
+            (Due::Soon, _) => self.renew_in_background(),
+            (Due::Now, ended) => {
                 // Said where it failed; the old token is the best that there is.
                 let _ = self.continuation(ended).await;
             }
@@ -280,7 +291,8 @@ impl Session {
                 Ok(())
             }
             Err(error) => {
-                if renewal.failed.is_none() {
+                // That the key is refused is said once, for all sessions.
+                if renewal.failed.is_none() && !error.is_key_refusal() {
                     notice::warn(&format!("session {previous} could not be renewed yet: {}", error.with_causes()));
                 }
                 renewal.failed(error.clone(), client.world().now());

@@ -133,8 +133,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// A file that holds the agent's key and nothing else. It is read when the configuration is built, and anew when the key is refused:
-    /// sessions go on under the new key.
+    /// A file that holds the agent's key and nothing else. It is read when the configuration is built, before each session, and when the key
+    /// is refused: sessions go on under the new key. While it cannot be read, or holds no key, the last one stays in use.
     pub fn agent_key_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.keys.push(("the field `agent_key_file`".to_owned(), Origin::File(path.into())));
         self

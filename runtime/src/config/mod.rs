@@ -25,7 +25,7 @@ use sources::{Manifest, Variables};
 /// | variable | field | meaning | unset |
 /// | --- | --- | --- | --- |
 /// | `OTAS_AGENT_KEY` | [`agent_key`](ConfigBuilder::agent_key) | the agent's key | needed, or the next one |
-/// | `OTAS_AGENT_KEY_FILE` | [`agent_key_file`](ConfigBuilder::agent_key_file) | a file that holds the key; read anew when the key is refused | needed, or the one above |
+/// | `OTAS_AGENT_KEY_FILE` | [`agent_key_file`](ConfigBuilder::agent_key_file) | a file that holds the key; read anew before each session and when the key is refused | needed, or the one above |
 /// | `OTAS_PROJECT_DOMAIN` | [`project_domain`](ConfigBuilder::project_domain) | base URLs that get the token, comma-separated ([`Domain`]) | no URL gets it; a warning |
 /// | `OTAS_PROJECT_ID` | [`project_id`](ConfigBuilder::project_id) | the project, told to Brain and needed to read back | Brain takes it from the key |
 /// | `OTAS_UASAM_URL` | [`uasam_url`](ConfigBuilder::uasam_url) | where sessions are opened | `http://localhost:8000` |

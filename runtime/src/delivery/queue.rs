@@ -141,11 +141,12 @@ impl Queue {
         if start { Recorded::Start } else { Recorded::Nothing }
     }
 
-    /// Gives the worker what came in, in the order of completion, and what it is asked to do. `listening` tells whether further events
-    /// matter to it; while they do not, they are not worth waking it for.
+    /// Gives the worker what came in, in the order of completion, and what it is asked to do. `listening` tells whether it would do something
+    /// with a further event. While it would not, or where something has just come in and more is likely, events do not wake it: a wake costs
+    /// the caller more than the rest of the push.
     pub(crate) fn take(&self, into: &mut VecDeque<Entry>, listening: bool) -> Orders {
         let mut state = self.state();
-        state.listening = listening;
+        state.listening = listening && state.inbox.is_empty();
         match into.is_empty() {
             true => std::mem::swap(&mut state.inbox, into),
             false => into.append(&mut state.inbox),
