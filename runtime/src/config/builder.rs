@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use crate::config::key::{KeySource, Origin};
-use crate::config::sources::{Manifest, Variables};
+use crate::config::sources::{Given, Manifest, Variables};
 use crate::config::{Config, Settings};
 use crate::domain::Domain;
 use crate::error::{Error, Kind, Result};
@@ -24,31 +24,6 @@ const RENEW_BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
 const REDIRECTS: usize = 10;
 const BODY_LIMIT: usize = 16 * 1024;
 const BODY_LIMIT_MAX: usize = 100 * 1024;
-
-/// A text and the setting that it comes from: a variable, a field, or a line of a file.
-#[derive(Clone)]
-pub(crate) struct Given {
-    pub(crate) value: String,
-    pub(crate) origin: String,
-}
-
-impl Given {
-    pub(crate) fn new(value: &str, origin: &str) -> Self {
-        Self { value: value.to_owned(), origin: origin.to_owned() }
-    }
-
-    fn field(value: impl Into<String>, field: &str) -> Option<Self> {
-        Some(Self { value: value.into(), origin: format!("the field `{field}`") })
-    }
-
-    fn wrong(&self, what: &str) -> Error {
-        Error::config(format!("{}: {what}", self.origin))
-    }
-
-    fn because(&self, cause: Error) -> Error {
-        Error::config(format!("{}: {cause}", self.origin))
-    }
-}
 
 /// Builds a [`Config`]; every field says what happens when it is not set.
 #[derive(Clone)]

@@ -10,10 +10,11 @@ use super::fake;
 use super::make::{Key, Make};
 use super::worker::{Destination, Landing};
 use super::{Brain, Delivery, Stats, Threads, WIDTH};
-use crate::event::{Call, Captured, Event, Headers, Hook, Origin};
+use crate::event::{Call, Captured, Event, Headers, Hook};
 use crate::link::Link;
 use crate::redact::Redactor;
 use crate::testing::{EventRecord, Fault, Server};
+use crate::token::Origin;
 use crate::{Client, Session};
 
 const LONG: Duration = Duration::from_secs(60);

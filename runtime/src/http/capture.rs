@@ -12,8 +12,9 @@ use http_body::{Frame, SizeHint};
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use url::Url;
 
-use crate::event::{Call, Captured, End, Headers, Origin, keeps_text};
+use crate::event::{Call, Captured, End, Headers, keeps_text};
 use crate::session::Session;
+use crate::token::Origin;
 
 /// Starts with the first request outside, and ends when the chain comes back inside, when the answer's body ends, or when it is dropped:
 /// however it ends, it records one call.
