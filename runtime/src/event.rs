@@ -15,6 +15,11 @@ pub(crate) use build::{Build, keeps_text};
 pub(crate) use call::{Call, Captured, End, Headers, Origin};
 pub(crate) use post::Post;
 
+use crate::token::SessionId;
+
+/// Edits an event, or drops it by returning none.
+pub(crate) type Hook = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
+
 /// One call that left the project's domain, redacted, as it is about to be sent to Brain.
 ///
 /// A hook sees it and may edit it or drop it. Whatever a hook writes is made storable afterwards: NULs become `␀`, what is longer than its
@@ -32,10 +37,12 @@ pub(crate) use post::Post;
 ///     Some(event)
 /// }
 /// ```
+///
+#[doc = include_str!("redact/names.md")]
 #[derive(Clone, Debug)]
 pub struct Event {
     id: String,
-    session_id: Arc<str>,
+    session_id: SessionId,
     sequence: u64,
     started_at: SystemTime,
     method: String,
@@ -57,7 +64,7 @@ impl Event {
     }
 
     /// The id of the session that made the call.
-    pub fn session_id(&self) -> &str {
+    pub fn session_id(&self) -> &SessionId {
         &self.session_id
     }
 

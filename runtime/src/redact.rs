@@ -65,9 +65,7 @@ impl Pass<'_> {
 
     /// A header's value; none where the header is not told at all.
     pub(crate) fn header(&self, name: &str, value: Option<&[u8]>) -> Option<String> {
-        if name.len() >= wire::header::PREFIX.len()
-            && name.as_bytes()[..wire::header::PREFIX.len()].eq_ignore_ascii_case(wire::header::PREFIX.as_bytes())
-        {
+        if name.to_ascii_lowercase().starts_with(wire::header::PREFIX) {
             return None;
         }
         let Some(value) = value.filter(|_| !self.redactor.is_secret(name, Place::Header)) else {

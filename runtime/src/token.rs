@@ -94,7 +94,7 @@ struct Claims {
 
 impl Grant {
     pub(crate) fn session_id(&self) -> SessionId {
-        SessionId(self.origin.session_id.clone())
+        self.origin.session_id.clone()
     }
 
     pub(crate) fn token(&self) -> Token {
@@ -116,7 +116,7 @@ impl Grant {
         let mut header = HeaderValue::from_str(jwt).ok()?;
         header.set_sensitive(true);
         Some(Self {
-            origin: Arc::new(Origin { session_id: claims.agent_session_id.into(), token: header }),
+            origin: Arc::new(Origin { session_id: claims.agent_session_id.as_str().into(), token: header }),
             agent_id: claims.agent_id.into(),
             expires_at: SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(claims.exp).ok()?)?,
             life: Duration::try_from_secs_f64(claims.exp - claims.iat).ok()?,

@@ -120,12 +120,45 @@ pub(crate) mod log {
 
 /// The words in `status_description` by which refusals of Brain are told apart.
 pub(crate) mod word {
-    /// The agent key was refused, or UASAM could not be asked.
-    pub(crate) const KEY_REFUSED: &str = "invalid_or_expired_agent_key";
-    /// No agent key came with the event.
-    pub(crate) const KEY_MISSING: &str = "missing_agent_key";
     /// The session's token was refused.
     pub(crate) const TOKEN_REFUSED: &str = "invalid_or_expired_token";
     /// No token came with the event.
     pub(crate) const TOKEN_MISSING: &str = "missing_agent_session_token";
+}
+
+/// What a person's token reads back.
+pub(crate) mod read {
+    use serde::Deserialize;
+    use serde_json::{Map, Value};
+
+    /// How many events of a session Brain shows at the most: the earliest.
+    pub(crate) const SHOWN: usize = 500;
+
+    /// The answer to a list of sessions, the newest first.
+    #[derive(Deserialize)]
+    pub(crate) struct SessionsListed {
+        pub(crate) response: Sessions,
+    }
+
+    /// The part of [`SessionsListed`] that matters.
+    #[derive(Deserialize)]
+    pub(crate) struct Sessions {
+        pub(crate) sessions: Vec<Session>,
+    }
+
+    /// A session as UASAM lists it.
+    #[derive(Deserialize)]
+    pub(crate) struct Session {
+        pub(crate) id: String,
+        #[serde(default)]
+        pub(crate) created_at: String,
+        #[serde(default)]
+        pub(crate) meta: Value,
+    }
+
+    /// The answer to a list of events, in the order of their arrival.
+    #[derive(Deserialize)]
+    pub(crate) struct EventsListed {
+        pub(crate) events: Vec<Map<String, Value>>,
+    }
 }

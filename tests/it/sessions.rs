@@ -181,17 +181,18 @@ async fn after_three_failures_opening_pauses_and_one_probe_ends_the_pause() {
 
 #[tokio::test]
 async fn at_most_eight_sessions_are_being_opened_at_a_time() {
-    let (otas, _) = otas().await;
-    let config = otas.config_builder().open_timeout(Duration::from_millis(600)).build().unwrap();
-    let client = Client::new(config).unwrap();
+    let (otas, client) = otas().await;
     otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(30)));
     let mut opens = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let client = client.clone();
-        opens.spawn(async move { client.open(json!({})).await.unwrap_err() });
+        opens.spawn(async move { client.open(json!({})).await });
     }
-    let errors = opens.join_all().await;
-    assert!(errors.iter().all(|error| error.is_timeout() || error.is_paused()), "{errors:?}");
+    while otas.requests().len() < 8 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // As long as none of the eight has ended, no ninth may come: there is nothing to wait for but time.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(otas.requests().len(), 8);
 }
 

@@ -94,6 +94,8 @@ async fn what_comes_in_chunks_is_lost() {
     let answer = parse(&exchange(otas.uasam().addr(), bytes.as_bytes()).expect("bytes")).expect("an answer");
     assert_eq!(answer.status, 200);
     assert_eq!(otas.sessions()[1].meta, json!({}));
+    let kept_alive = bytes.replace("Connection: close\r\n", ""); // the connection ends all the same
+    assert!(exchange(otas.uasam().addr(), kept_alive.as_bytes()).is_ok());
     assert!(otas.requests().last().is_some_and(|request| request.body == b"{\"meta\":{\"a\":1}} "));
     let bytes =
         chunked("/api/v1/backend/log/agent/", &format!("X-OTAS-AGENT-SESSION-TOKEN: {token}\r\n"), "2\r\n{}\r\n");
@@ -274,4 +276,49 @@ async fn one_connection_serves_many_requests() {
     let text = String::from_utf8_lossy(&bytes);
     assert_eq!((text.matches("HTTP/1.1 100 ").count(), text.matches("HTTP/1.1 200 ").count()), (3, 3));
     assert_eq!(otas.sessions().len(), 3);
+}
+
+#[tokio::test]
+async fn json_may_nest_as_deep_as_python_takes_it() {
+    let otas = server().await;
+    let token = token(&otas);
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(open(&otas, &nested(954)).expect("an answer").status, 200);
+    assert_eq!(open(&otas, &nested(955)).expect("an answer").status, 500);
+    assert_eq!(log(&otas, &token, &format!(r#", "metadata": {}"#, nested(950))).expect("an answer").status, 201);
+    assert!(is_page(&create(&otas, "[".repeat(100_000).as_bytes()), 500));
+    let session = otas.session_of(&token).expect("a session");
+    assert!(otas.sessions()[1].meta.is_array() && otas.events(&session)[0].metadata.is_array());
+}
+
+#[tokio::test]
+async fn whatever_bytes_arrive_the_servers_go_on() {
+    let otas = server().await;
+    let mut state: u64 = 42;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let good = request(
+        "POST",
+        CREATE,
+        &[("X-OTAS-AGENT-KEY", &otas.agent_key())],
+        Some(br#"{"meta": {"a": [1, "\ud83d\ude80"]}}"#),
+    );
+    for _ in 0..300 {
+        let mut bytes = good.clone();
+        for _ in 0..=random(4) {
+            let at = usize::try_from(random(bytes.len() as u64)).expect("an index");
+            match random(3) {
+                0 => bytes[at] = u8::try_from(random(256)).expect("a byte"),
+                1 => bytes.truncate(at.max(1)),
+                _ => bytes.insert(at, u8::try_from(random(256)).expect("a byte")),
+            }
+        }
+        let mut stream = std::net::TcpStream::connect(otas.uasam().addr()).expect("a connection");
+        let _ = std::io::Write::write_all(&mut stream, &bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
+    }
+    assert_eq!(open(&otas, "{}").expect("an answer").status, 200);
 }

@@ -11,10 +11,9 @@ use url::Url;
 use crate::config::key::{KeySource, Origin};
 use crate::config::sources::{Manifest, Variables};
 use crate::config::{Config, Settings};
-use crate::delivery::Hook;
 use crate::domain::Domain;
 use crate::error::{Error, Kind, Result};
-use crate::event::Event;
+use crate::event::{Event, Hook};
 use crate::world::World;
 
 const UASAM_URL: &str = "http://localhost:8000";

@@ -65,7 +65,7 @@ pub(crate) struct Settings {
     pub(crate) redirects: usize,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) body_limit: usize,
-    pub(crate) on_event: Option<crate::delivery::Hook>,
+    pub(crate) on_event: Option<crate::event::Hook>,
     pub(crate) world: World,
 }
 

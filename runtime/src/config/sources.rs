@@ -9,7 +9,9 @@ use crate::error::{Error, Kind, Result};
 
 /// Looks a variable up. The process environment has this one door, so that tests can put in their own.
 #[derive(Clone)]
-pub(crate) struct Variables(Arc<dyn Fn(&str) -> Option<OsString> + Send + Sync>);
+pub(crate) struct Variables(Arc<LookUp>);
+
+type LookUp = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Variables {
     pub(crate) fn of_process() -> Self {

@@ -11,6 +11,7 @@ use super::make::Key;
 use super::schedule::retry_after;
 use super::verdict::Outcome;
 use super::worker::{Destination, Landing};
+use crate::link::endpoint;
 use crate::wire;
 
 /// No answer that is read is longer, in bytes.
@@ -28,16 +29,14 @@ pub(crate) struct Brain {
 impl Brain {
     /// `http` follows no redirect and has a total timeout of its own; a path in `base` is kept.
     pub(crate) fn new(http: reqwest::Client, base: &Url, key: Arc<dyn Key>) -> Self {
-        let mut url = base.clone();
-        url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), wire::path::LOG_EVENT));
-        url.set_query(None);
+        let url = endpoint(base, wire::path::LOG_EVENT);
         Self { http, url, key }
     }
 
-    fn request(&self, parcel: Parcel) -> reqwest::RequestBuilder {
+    fn request(&self, parcel: Parcel, key: HeaderValue) -> reqwest::RequestBuilder {
         self.http
             .post(self.url.clone())
-            .header(wire::header::AGENT_KEY, sensitive(self.key.current()))
+            .header(wire::header::AGENT_KEY, sensitive(key))
             .header(wire::header::SESSION_TOKEN, sensitive(parcel.token))
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(parcel.post.bytes().clone())
@@ -46,7 +45,8 @@ impl Brain {
 
 impl Destination for Brain {
     fn send(&self, parcel: Parcel) -> Landing {
-        let request = self.request(parcel);
+        let used = self.key.current();
+        let request = self.request(parcel, used.clone());
         let key = self.key.clone();
         Box::pin(async move {
             let answer = match request.send().await {
@@ -62,7 +62,7 @@ impl Destination for Brain {
                 StatusCode::CREATED => Outcome::Stored,
                 StatusCode::UNAUTHORIZED => match word.as_deref() {
                     Some(wire::word::TOKEN_REFUSED | wire::word::TOKEN_MISSING) => Outcome::TokenRefused,
-                    _ => Outcome::KeyRefused { changed: reread(key).await },
+                    _ => Outcome::KeyRefused { changed: changed(key, used).await },
                 },
                 status => Outcome::Answered { status: status.as_u16(), retry_after },
             }
@@ -81,10 +81,6 @@ fn unsent(error: &reqwest::Error) -> Outcome {
 
 /// The word in a JSON answer's `status_description`; what is no JSON is not looked at.
 async fn word(mut answer: reqwest::Response) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Answer {
-        status_description: String,
-    }
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         if body.len() + chunk.len() > ANSWER {
@@ -92,12 +88,12 @@ async fn word(mut answer: reqwest::Response) -> Option<String> {
         }
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).ok().map(|answer: Answer| answer.status_description)
+    wire::status_word(&body)
 }
 
-/// Reading a file blocks, so it happens on another thread.
-async fn reread(key: Arc<dyn Key>) -> bool {
-    tokio::task::spawn_blocking(move || key.reread()).await.unwrap_or(false)
+/// Whether there is another key by now than the one that was refused. Reading a file blocks, so it happens on another thread.
+async fn changed(key: Arc<dyn Key>, used: HeaderValue) -> bool {
+    key.current() != used || tokio::task::spawn_blocking(move || key.reread()).await.unwrap_or(false)
 }
 
 fn sensitive(mut value: HeaderValue) -> HeaderValue {

@@ -151,15 +151,20 @@ impl Engine {
         [listen, self.plan.wake_at(now), self.end_at].into_iter().flatten().min()
     }
 
-    /// Gives up an event that is under way.
-    pub(crate) fn give_up(&self, flight: Flight) {
-        self.queue.dropped(flight.flying.item.ticket, Reason::Shutdown);
+    /// Gives up the events that are under way, because delivery ends.
+    pub(crate) fn give_up(&self, flights: impl Iterator<Item = Flight>) {
+        // First of all, so that whoever waits for the end finds it complete.
+        self.queue.close();
+        for flight in flights {
+            self.queue.dropped(flight.flying.item.ticket, Reason::Shutdown);
+        }
     }
 }
 
 impl Drop for Engine {
     /// However delivery ends, what is left is counted.
     fn drop(&mut self) {
+        self.queue.close();
         for item in self.plan.drain() {
             self.queue.dropped(item.ticket, Reason::Shutdown);
         }

@@ -7,11 +7,9 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::stats::Reason;
-use crate::event::{Build, Call, Event, Post};
+use crate::config::KeySource;
+use crate::event::{Build, Call, Hook, Post};
 use crate::redact::Redactor;
-
-/// Edits an event, or drops it by returning none.
-pub(crate) type Hook = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 
 /// The agent key, which may change while the process runs.
 pub(crate) trait Key: Send + Sync + 'static {
@@ -19,6 +17,16 @@ pub(crate) trait Key: Send + Sync + 'static {
     fn current(&self) -> HeaderValue;
     /// Reads it anew where it can be read, which may block; tells whether it is another one now.
     fn reread(&self) -> bool;
+}
+
+impl Key for KeySource {
+    fn current(&self) -> HeaderValue {
+        self.current()
+    }
+
+    fn reread(&self) -> bool {
+        self.reread()
+    }
 }
 
 /// How events are made.

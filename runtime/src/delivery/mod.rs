@@ -22,11 +22,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 pub(crate) use brain::Brain;
-pub(crate) use make::{Hook, Key, Make};
+pub(crate) use make::{Key, Make};
 pub use stats::{Dropped, Left, Stats};
 pub(crate) use worker::Destination;
 
+use crate::config::{KeySource, Settings};
+use crate::error::Result;
 use crate::event::Call;
+use crate::link::plain_http;
+use crate::redact::Redactor;
 use engine::Engine;
 use queue::{Queue, Recorded, Watch};
 
@@ -35,6 +39,9 @@ pub(crate) type Spawn = Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + S
 
 /// How many sessions are served at a time unless told otherwise: two cores of a server verify as fast as it goes.
 pub(crate) const WIDTH: usize = 2;
+
+/// How long Brain may take to answer: it asks UASAM first, which may take it five seconds.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// The delivery of one client's events.
 pub(crate) struct Delivery {
@@ -45,10 +52,34 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// Nothing runs before the first event. `width` sessions are served at a time.
-    pub(crate) fn new(make: Make, destination: Arc<dyn Destination>, width: usize, spawn: Spawn) -> Self {
+    /// The delivery that a configuration asks for.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP client for Brain cannot be built (TLS).
+    pub(crate) fn of(settings: &Settings, key: KeySource, spawn: Spawn) -> Result<Self> {
+        let http = plain_http(&settings.brain, settings.connect_timeout, ANSWER)?;
+        let key: Arc<dyn Key> = Arc::new(key);
+        let make = Make {
+            body_limit: settings.body_limit,
+            redactor: Redactor::with(&settings.sensitive_headers),
+            hook: settings.on_event.clone(),
+            project_id: settings.project_id.clone().unwrap_or_default(),
+            key: key.clone(),
+        };
+        Ok(Self::new(make, Arc::new(Brain::new(http, &settings.brain, key)), WIDTH, fastrand::f64, spawn))
+    }
+
+    /// Nothing runs before the first event. `width` sessions are served at a time; `random` gives numbers in `0.0..1.0` for the pauses.
+    pub(crate) fn new(
+        make: Make,
+        destination: Arc<dyn Destination>,
+        width: usize,
+        random: impl FnMut() -> f64 + Send + 'static,
+        spawn: Spawn,
+    ) -> Self {
         let queue = Arc::new(Queue::new());
-        let engine = Engine::new(queue.clone(), make, width, Box::new(fastrand::f64));
+        let engine = Engine::new(queue.clone(), make, width, Box::new(random));
         Self { queue, spawn, parts: Mutex::new(Some((engine, destination))) }
     }
 
@@ -125,3 +156,11 @@ impl fmt::Debug for Delivery {
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "testing"))]
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::type_complexity,
+    reason = "tests; clippy sees that of `cfg(test)` alone"
+)]
+mod wire_tests;

@@ -1,13 +1,13 @@
 //! Whose turn it is: the events of each session in their order, one at a time; several sessions beside each other.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::queue::Ticket;
 use super::schedule::{MAX_AGE, Outage, Pause};
 use super::stats::Reason;
 use super::verdict::History;
+use crate::token::SessionId;
 
 /// An event in the plan, with whatever is to be sent.
 pub(crate) struct Item<T> {
@@ -37,17 +37,17 @@ struct Lane<T> {
 
 /// An event that left the plan to be sent, and the session that waits for it.
 pub(crate) struct Flying<T> {
-    session: Arc<str>,
+    session: SessionId,
     pub(crate) item: Item<T>,
 }
 
 /// All sessions that have events.
 pub(crate) struct Plan<T> {
-    lanes: HashMap<Arc<str>, Lane<T>>,
+    lanes: HashMap<SessionId, Lane<T>>,
     /// Sessions whose first event may be sent.
-    ready: VecDeque<Arc<str>>,
+    ready: VecDeque<SessionId>,
     /// Sessions whose first event has to wait.
-    waiting: Vec<(Pause, Arc<str>)>,
+    waiting: Vec<(Pause, SessionId)>,
     pub(crate) outage: Outage,
     flying: usize,
     width: usize,
@@ -70,7 +70,7 @@ impl<T> Plan<T> {
     }
 
     /// Adds an event behind the others of its session.
-    pub(crate) fn push(&mut self, session: &Arc<str>, item: Item<T>) {
+    pub(crate) fn push(&mut self, session: &SessionId, item: Item<T>) {
         self.expiry.get_or_insert(item.expires_at());
         if let Some(lane) = self.lanes.get_mut(session) {
             lane.items.push_back(item);
@@ -129,7 +129,7 @@ impl<T> Plan<T> {
         }
     }
 
-    fn land(&mut self, session: Arc<str>) -> Arc<str> {
+    fn land(&mut self, session: SessionId) -> SessionId {
         self.flying = self.flying.saturating_sub(1);
         if let Some(lane) = self.lanes.get_mut(&session) {
             lane.flying = false;

@@ -80,10 +80,8 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Ends when every event is settled that was pending when the watch began.
-    pub(crate) fn done(self) -> impl Future<Output = ()> + Send + 'static {
-        async move {
-            let _ = self.done.await;
-        }
+    pub(crate) async fn done(self) {
+        let _ = self.done.await;
     }
 
     /// Reads how many of these events are still pending, later too.

@@ -276,7 +276,7 @@ fn what_is_left_when_delivery_ends_is_counted() {
     bench.queue.order(|orders| orders.stop = true);
     assert!(!bench.engine.take_in(bench.now));
 
-    bench.engine.give_up(flight);
+    bench.engine.give_up([flight].into_iter());
     drop(bench.engine);
     let _ = bench.queue.record(call("d", 5), bench.now);
 

@@ -79,8 +79,6 @@ impl Air {
 
 impl Drop for Air {
     fn drop(&mut self) {
-        for (_, flight) in self.flights.drain(..) {
-            self.engine.give_up(flight);
-        }
+        self.engine.give_up(self.flights.drain(..).map(|(_, flight)| flight));
     }
 }

@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
+use crate::token::SessionId;
+
 /// The session that a call belongs to; one allocation for each session, shared by its calls.
 pub(crate) struct Origin {
     /// The session's id: its events are delivered one at a time, in the order of completion.
-    pub(crate) session_id: Arc<str>,
+    pub(crate) session_id: SessionId,
     /// The session's token, which Brain asks for with each event.
     pub(crate) token: HeaderValue,
 }
@@ -63,11 +65,6 @@ impl Captured {
         self.total = self.total.saturating_add(chunk.len() as u64);
         let room = limit.saturating_sub(self.prefix.len()).min(chunk.len());
         self.prefix.extend_from_slice(&chunk[..room]);
-    }
-
-    /// Whether more went by than was kept.
-    pub(crate) fn is_cut(&self) -> bool {
-        (self.prefix.len() as u64) < self.total
     }
 
     fn shed(&mut self) -> Vec<u8> {
@@ -230,6 +227,5 @@ mod tests {
 
         assert_eq!(body.prefix, b"hello wo");
         assert_eq!(body.total, 11);
-        assert!(body.is_cut());
     }
 }

@@ -26,23 +26,16 @@ const DEPTH: usize = 32;
 pub(crate) struct Post(Bytes);
 
 impl Post {
-    /// Writes the event down, bodies shrinking until the whole fits; what a hook wrote is made storable too.
+    /// Writes the event down, shrinking until the whole fits; what a hook wrote is made storable too.
     pub(crate) fn of(event: &Event, project_id: &str, pass: &Pass<'_>) -> Result<Self, serde_json::Error> {
-        let mut room = usize::MAX;
-        let mut properties = Cow::Borrowed(&event.properties);
-        for _ in 0..32 {
-            let post = serde_json::to_vec(&Shape { event, project_id, properties: &properties, room }.event())?;
+        let mut room = Room { bodies: usize::MAX, properties: true, headers: HEADERS };
+        loop {
+            let post = serde_json::to_vec(&Shape { event, project_id, room }.event())?;
             if post.len() <= POST {
                 return Ok(Self(masked(post, pass)));
             }
-            match room {
-                // Not the bodies: then it is what a hook added.
-                0 => properties = Cow::Owned(Map::new()),
-                usize::MAX => room = longest_body(event) / 2,
-                _ => room = if room < 256 { 0 } else { room / 2 },
-            }
+            room = room.smaller(event).ok_or_else(|| serde::ser::Error::custom("no event fits"))?;
         }
-        Err(serde::ser::Error::custom("no event fits"))
     }
 
     pub(crate) fn bytes(&self) -> &Bytes {
@@ -51,6 +44,32 @@ impl Post {
 
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>() + self.0.len()
+    }
+}
+
+/// What is told of those parts that may be of any size.
+#[derive(Clone, Copy)]
+struct Room {
+    /// Of each body, in bytes.
+    bodies: usize,
+    /// Whether the properties are told that a hook may have added.
+    properties: bool,
+    /// Of each message's headers, in bytes.
+    headers: usize,
+}
+
+impl Room {
+    /// First the bodies shrink, down to nothing; then the properties go; then the headers shrink.
+    fn smaller(self, event: &Event) -> Option<Self> {
+        match self {
+            Self { bodies: usize::MAX, .. } => Some(Self { bodies: longest_body(event) / 2, ..self }),
+            Self { bodies: 1.., .. } => {
+                Some(Self { bodies: if self.bodies < 256 { 0 } else { self.bodies / 2 }, ..self })
+            }
+            Self { properties: true, .. } => Some(Self { properties: false, ..self }),
+            Self { headers: 1.., .. } => Some(Self { headers: self.headers / 2, ..self }),
+            _ => None,
+        }
     }
 }
 
@@ -74,12 +93,11 @@ fn masked(post: Vec<u8>, pass: &Pass<'_>) -> Bytes {
     }
 }
 
-/// An event and the room that each of its bodies has.
+/// An event and the room that it has.
 struct Shape<'a> {
     event: &'a Event,
     project_id: &'a str,
-    properties: &'a Map<String, Value>,
-    room: usize,
+    room: Room,
 }
 
 impl Shape<'_> {
@@ -93,8 +111,8 @@ impl Shape<'_> {
             latency_ms: milliseconds(event.latency),
             request_size_bytes: event.request.size.min(log::LARGEST),
             response_size_bytes: event.response.size.min(log::LARGEST),
-            request_headers: headers(&event.request),
-            response_headers: headers(&event.response),
+            request_headers: headers(&event.request, self.room.headers),
+            response_headers: headers(&event.response, self.room.headers),
             request_body: self.body(&event.request),
             response_body: self.body(&event.response),
             request_content_type: content_type(&event.request),
@@ -114,7 +132,7 @@ impl Shape<'_> {
     /// The body, or as much as there is room for, and a mark that tells how much is missing.
     fn body(&self, message: &Message) -> Option<String> {
         let body = message.body.as_deref()?;
-        let kept = text::cut(body, self.room);
+        let kept = text::cut(body, self.room.bodies);
         let missing = message.missing.saturating_add((body.len() - kept.len()) as u64);
         let mut body = text::visible(kept).into_owned();
         if missing > 0 {
@@ -124,7 +142,7 @@ impl Shape<'_> {
     }
 
     fn properties(&self) -> Map<String, Value> {
-        let mut map = object(self.properties, DEPTH);
+        let mut map = if self.room.properties { object(&self.event.properties, DEPTH) } else { Map::new() };
         map.insert("url".to_owned(), long(&self.event.url).into());
         map
     }
@@ -153,12 +171,10 @@ fn content_type(message: &Message) -> Option<Cow<'_, str>> {
 }
 
 /// A JSON object as a string; repeated headers are joined by a comma.
-fn headers(message: &Message) -> Option<String> {
+fn headers(message: &Message, mut room: usize) -> Option<String> {
     let mut map = Map::new();
-    let mut room = HEADERS;
     for (name, value) in &message.headers {
         let value = text::cut(value, HEADER);
-        // As many bytes as the longest escapes would take: a NUL is `␀` by then, other control characters six bytes.
         let Some(left) = room.checked_sub(name.len() + value.len() + 6) else { continue };
         room = left;
         match map.get_mut(name.as_str()) {

@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn credentials_among_a_clients_default_headers_are_found() {
-        let plain = reqwest::Client::new();
+        let plain = reqwest::Client::builder().build().unwrap();
         assert_eq!(added_by(&plain), Vec::<HeaderName>::new());
         let mut secret = HeaderValue::from_static("hunter2");
         secret.set_sensitive(true);

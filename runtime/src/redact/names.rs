@@ -12,189 +12,50 @@ pub(crate) enum Place {
 }
 
 /// Secret as the whole name, anywhere. Names are compared in lower case, without `-`, `_`, `.` and spaces.
+#[rustfmt::skip]
 const WHOLE: &[&str] = &[
-    "auth",
-    "apitokens",
-    "accesstokens",
-    "authtokens",
-    "refreshtokens",
-    "bearer",
-    "cert",
-    "credential",
-    "creds",
-    "csrf",
-    "cvc",
-    "cvv",
-    "dsn",
-    "jwt",
-    "oauth",
-    "otp",
-    "pass",
-    "passw",
-    "pem",
-    "pfx",
-    "pin",
-    "pincode",
-    "pkcs12",
-    "pswd",
-    "pw",
-    "pwd",
-    "salt",
-    "sas",
-    "sessid",
-    "session",
-    "sessionid",
-    "sid",
-    "ssn",
-    "totp",
-    "xsrf",
-    "mfacode",
-    "otpcode",
-    "phpsessid",
-    "jsessionid",
-    "aspsessionid",
-    "aspnetsessionid",
-    "connectsid",
-    "sessioncookie",
-    "magiclink",
+    "accesstokens", "apitokens", "aspnetsessionid", "aspsessionid", "auth", "authentication", "authtokens", "bearer",
+    "card", "cert", "certificate", "clientcertificate", "connectsid", "consumerid", "consumerkey", "credential",
+    "credit", "creds", "crypt", "csrf", "cvc", "cvv", "dsn", "jsessionid", "jwt", "magiclink", "mfacode", "oauth",
+    "otp", "otpcode", "pass", "passw", "pem", "pfx", "phpsessid", "pin", "pincode", "pkcs12", "pswd", "pw", "pwd",
+    "refreshtokens", "salt", "sas", "sessid", "session", "sessioncookie", "sessionid", "sid", "ssn", "totp", "xsrf",
 ];
 
 /// Secret as the whole name of a header: what carries credentials or tells of a person behind a proxy's authentication.
+#[rustfmt::skip]
 const HEADERS: &[&str] = &[
-    "wwwauthenticate",
-    "proxyauthenticate",
-    "authenticationinfo",
-    "proxyauthenticationinfo",
-    "setcookie",
-    "setcookie2",
-    "xauth",
-    "xsession",
-    "xamzcredential",
-    "dpop",
-    "xclientcert",
-    "sslclientcert",
-    "xforwardedclientcert",
-    "xsslclientcert",
-    "clientcert",
-    "xmsclientprincipal",
-    "xgoogiamauthorizationtoken",
+    "authenticationinfo", "clientcert", "dpop", "proxyauthenticate", "proxyauthenticationinfo", "setcookie",
+    "setcookie2", "sslclientcert", "wwwauthenticate", "xamzcredential", "xauth", "xclientcert",
+    "xforwardedclientcert", "xgoogiamauthorizationtoken", "xmsclientprincipal", "xsession", "xsslclientcert",
 ];
 
 /// Secret as the whole name of a query parameter or a form field: the ways of signed URLs and of OAuth.
+#[rustfmt::skip]
 const QUERY: &[&str] = &[
-    "key",
-    "sig",
-    "sign",
-    "sign2",
-    "code",
-    "codeverifier",
-    "assertion",
-    "clientassertion",
-    "samlresponse",
-    "samlrequest",
-    "state",
-    "nonce",
-    "ticket",
-    "awsaccesskeyid",
-    "xamzcredential",
-    "xgoogcredential",
-    "googleaccessid",
-    "policy",
-    "keypairid",
-    "hdnea",
-    "hmac",
+    "assertion", "awsaccesskeyid", "clientassertion", "code", "codeverifier", "googleaccessid", "hdnea", "hmac",
+    "key", "keypairid", "nonce", "policy", "samlrequest", "samlresponse", "sig", "sign", "sign2", "state", "ticket",
+    "xamzcredential", "xgoogcredential",
 ];
 
 /// Secret wherever a name holds it.
+#[rustfmt::skip]
 const PARTS: &[&str] = &[
-    "password",
-    "passwd",
-    "passwrd",
-    "passphrase",
-    "passcode",
-    "secret",
-    "credential",
-    "authorization",
-    "authtoken",
-    "accesstoken",
-    "apitoken",
-    "refreshtoken",
-    "sessiontoken",
-    "securitytoken",
-    "idtoken",
-    "bearertoken",
-    "csrftoken",
-    "apikey",
-    "accesskey",
-    "privatekey",
-    "privkey",
-    "signingkey",
-    "encryptionkey",
-    "masterkey",
-    "sharedkey",
-    "accountkey",
-    "subscriptionkey",
-    "functionskey",
-    "sshkey",
-    "pgpkey",
-    "rsakey",
-    "hmackey",
-    "licensekey",
-    "servicekey",
-    "deploykey",
-    "cookie",
-    "csrf",
-    "xsrf",
-    "signature",
-    "creditcard",
-    "cardnumber",
-    "cardcvc",
-    "securitycode",
-    "connectionstring",
-    "connstring",
-    "mysqlpwd",
-    "kubeconfig",
-    "keystore",
-    "principal",
-    "onetimecode",
-    "recoverycode",
-    "backupcode",
-    "mnemonic",
-    "seedphrase",
+    "accesskey", "accesstoken", "accountkey", "apikey", "apitoken", "authorization", "authtoken", "backupcode",
+    "bearertoken", "cardcvc", "cardnumber", "connectionstring", "connstring", "cookie", "credential", "creditcard",
+    "csrf", "csrftoken", "deploykey", "encryptionkey", "functionskey", "hmackey", "idtoken", "keystore",
+    "kubeconfig", "licensekey", "masterkey", "mnemonic", "mysqlpwd", "onetimecode", "passcode", "passphrase",
+    "passwd", "password", "passwrd", "pgpkey", "principal", "privatekey", "privkey", "recoverycode", "refreshtoken",
+    "rsakey", "secret", "securitycode", "securitytoken", "seedphrase", "servicekey", "sessiontoken", "sharedkey",
+    "signature", "signingkey", "sshkey", "subscriptionkey", "xsrf",
 ];
 
 /// End like a secret, and are none: ways to page, to sort, to store, and to count words.
+#[rustfmt::skip]
 const HARMLESS: &[&str] = &[
-    "pagetoken",
-    "nextpagetoken",
-    "nexttoken",
-    "continuationtoken",
-    "synctoken",
-    "nextsynctoken",
-    "stoptoken",
-    "eostoken",
-    "bostoken",
-    "padtoken",
-    "unktoken",
-    "primarykey",
-    "foreignkey",
-    "publickey",
-    "sortkey",
-    "partitionkey",
-    "cachekey",
-    "promptcachekey",
-    "idempotencykey",
-    "objectkey",
-    "issuekey",
-    "projectkey",
-    "orderkey",
-    "groupkey",
-    "haskey",
-    "routingkey",
-    "shardkey",
-    "metakey",
-    "translationkey",
-    "i18nkey",
+    "bostoken", "cachekey", "continuationtoken", "eostoken", "foreignkey", "groupkey", "haskey", "i18nkey",
+    "idempotencykey", "issuekey", "metakey", "nextpagetoken", "nextsynctoken", "nexttoken", "objectkey", "orderkey",
+    "padtoken", "pagetoken", "partitionkey", "primarykey", "projectkey", "promptcachekey", "publickey", "routingkey",
+    "shardkey", "sortkey", "stoptoken", "synctoken", "translationkey", "unktoken",
 ];
 
 /// Whether a value with this name is a secret.
@@ -233,6 +94,26 @@ pub(crate) fn normal(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The part of the documentation that tells these lists.
+    fn table() -> String {
+        let list = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        format!(
+            "| where | names |\n| --- | --- |\n| anywhere, as the whole name | {} |\n| anywhere, as a part of a name | {} |\n\
+             | anywhere, at the end | `token`; `key` after another word (`storage_key`, `signingKey`) |\n\
+             | header | {} |\n| query or form | {} |\n| none of these, in spite of its end | {} |\n",
+            list(WHOLE),
+            list(PARTS),
+            list(HEADERS),
+            list(QUERY),
+            list(HARMLESS),
+        )
+    }
+
+    #[test]
+    fn the_table_in_the_documentation_is_the_one_in_the_code() {
+        assert!(include_str!("names.md").ends_with(&table()), "put this at the end of names.md:\n{}", table());
+    }
 
     #[test]
     fn names_of_secrets_are_known_in_every_spelling() {

@@ -102,7 +102,7 @@ pub(super) fn list_events(site: &Site, request: &Incoming) -> Outcome {
     let mut events: Vec<_> = events.collect();
     events.sort_by_key(|event| (event.time, event.id));
     let events: Vec<Json> = events.into_iter().take(limit).map(|event| event.row.clone()).collect();
-    let answer: [(&str, Json); 7] = [
+    let answer = Json::object([
         ("status", Json::Int("1".to_owned())),
         ("status_description", "session_events_listed".into()),
         ("agent_id", agent),
@@ -110,9 +110,8 @@ pub(super) fn list_events(site: &Site, request: &Incoming) -> Outcome {
         ("session_id", session.into()),
         ("count", Json::Int(events.len().to_string())),
         ("events", Json::List(events)),
-    ];
-    let answer = answer.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect();
-    Ok(Answer::json(200, Json::Object(answer)))
+    ]);
+    Ok(Answer::json(200, answer))
 }
 
 /// The ids of the agent and the project that a person may audit. UASAM decides, and Brain passes its refusal on.

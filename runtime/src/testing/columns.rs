@@ -5,6 +5,7 @@ use super::django;
 use super::http::{Answer, Incoming};
 use super::json::Json;
 use super::postgres::{self, Refusal};
+use super::python;
 use super::world::Event;
 
 const REQUIRED: [&str; 5] = ["project_id", "path", "method", "status_code", "latency_ms"];
@@ -16,18 +17,10 @@ pub(super) struct Origin {
     pub(super) session_id: String,
 }
 
-/// `[field for field in REQUIRED if field not in body]`, with Python's meaning of `in` for each type.
+/// The required fields that a body lacks; one that cannot be searched at all is an exception.
 pub(super) fn missing(request: &Incoming, body: &Json) -> Result<Vec<&'static str>, Answer> {
-    let has = |field: &str| match body {
-        Json::Object(_) => Some(body.get(field).is_some()),
-        Json::List(values) => Some(values.iter().any(|value| *value == Json::from(field))),
-        Json::Text(text) => Some(text.text.contains(field)),
-        _ => None,
-    };
-    if has("").is_none() {
-        return Err(django::crash(request, "TypeError", "argument is not iterable"));
-    }
-    Ok(REQUIRED.into_iter().filter(|field| has(field) == Some(false)).collect())
+    let crash = || django::crash(request, "TypeError", "argument is not iterable");
+    python::absent(&REQUIRED, body).ok_or_else(crash)
 }
 
 /// The event as the database stores it at this moment, or why it does not.
@@ -42,7 +35,7 @@ pub(super) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> R
     let json = |name: &str| postgres::jsonb(field(name));
     let path = postgres::required(postgres::text(field("path"))?)?;
     postgres::indexable(&path)?;
-    let row = [
+    let row = Json::object([
         ("event_id", id.to_string().into()),
         ("event_time", iso_time(time).into()),
         ("event_date", iso_date(time).into()),
@@ -67,9 +60,8 @@ pub(super) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> R
         ("error", text("error")?),
         ("metadata", json("metadata")?),
         ("created_at", iso_time(time).into()),
-    ];
-    let row = row.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect();
-    Ok(Event { id, time, row: Json::Object(row) })
+    ]);
+    Ok(Event { id, time, row })
 }
 
 fn nullable(text: Option<String>) -> Json {

@@ -1,7 +1,8 @@
 //! What Django does before, around and instead of a view: methods, slashes, bodies, and its debug pages.
 
 use super::http::{Answer, Incoming};
-use super::json::{Json, Unreadable};
+use super::json::Json;
+use super::json_reader::Unreadable;
 
 /// A view's outcome; `?` leaves it early with the answer that a guard gave.
 pub(super) type Outcome = Result<Answer, Answer>;

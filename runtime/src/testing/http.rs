@@ -31,13 +31,12 @@ impl Incoming {
     }
 
     pub(super) fn path(&self) -> &str {
-        self.target.split(['?', '#']).next().unwrap_or_default()
+        self.target.split('?').next().unwrap_or_default()
     }
 
     /// A query parameter; the last of equal names counts.
     pub(super) fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
-        let query = query.split('#').next().unwrap_or_default();
         url::form_urlencoded::parse(query.as_bytes())
             .filter(|(key, _)| key == name)
             .last()
@@ -126,8 +125,13 @@ impl Connection {
         };
         let headers = lines.filter_map(|line| line.split_once(':'));
         let headers = headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
-        let mut request =
-            Incoming { method: method.to_owned(), target: target.to_owned(), headers, body: Vec::new(), sized: true };
+        let mut request = Incoming {
+            method: method.to_ascii_uppercase(),
+            target: target.to_owned(),
+            headers,
+            body: Vec::new(),
+            sized: true,
+        };
         if request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
             self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         }
@@ -138,7 +142,8 @@ impl Connection {
             let length = request.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
             request.body = self.take(length).await?;
         }
-        let go_on = version == "HTTP/1.1" && !request.wants_close();
+        // the real servers leave the chunks unread, stumble over them, and close
+        let go_on = version == "HTTP/1.1" && request.sized && !request.wants_close();
         Ok(Some((request, go_on)))
     }
 

@@ -21,6 +21,9 @@ use super::site::{Settings, Site, lock};
 /// Connections that may wait to be accepted: a thousand sessions opened at once must not meet a full queue.
 const BACKLOG: u32 = 4096;
 
+/// JSON may nest as deep as Python reads it, and the reader is recursive.
+const STACK: usize = 64 * 1024 * 1024;
+
 pub(super) enum Command {
     /// Refuse connections and end those that exist.
     Down(std::sync::mpsc::Sender<io::Result<()>>),
@@ -44,7 +47,7 @@ pub(super) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAd
     let (brain_commands, brain_inbox) = mpsc::unbounded_channel();
     let (ready, started) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = thread::Builder::new().name("otas-testing".to_owned()).spawn(move || {
+    let thread = thread::Builder::new().name("otas-testing".to_owned()).stack_size(STACK).spawn(move || {
         runtime.block_on(async move {
             let bound = open(uasam).and_then(|uasam| Ok((uasam, open(brain)?)));
             let bound = bound.and_then(|(uasam, brain)| Ok((uasam.local_addr()?, brain.local_addr()?, uasam, brain)));
@@ -53,10 +56,11 @@ pub(super) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAd
                 Err(error) => return drop(ready.send(Err(error))),
             };
             let site = Arc::new(Site::new(settings, uasam_addr, brain_addr));
-            let brain = tokio::spawn(run(Service::Brain, site.clone(), brain, brain_inbox));
-            let uasam = tokio::spawn(run(Service::Uasam, site.clone(), uasam, uasam_inbox));
+            let mut servers = JoinSet::new();
+            servers.spawn(run(Service::Brain, site.clone(), brain, brain_inbox));
+            servers.spawn(run(Service::Uasam, site.clone(), uasam, uasam_inbox));
             let _ = ready.send(Ok(site));
-            let _ = (uasam.await, brain.await);
+            while servers.join_next().await.is_some() {}
         });
     })?;
     let site = started.await.map_err(|_| io::Error::other("the thread of the local OTAS ended"))??;

@@ -21,8 +21,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What differs from the real servers: nothing is kept on disk; a fault that is ordered for UASAM does not reach Brain's own
-//! questions to it (that it is [down](Control::go_down) does); only the endpoints that agents, auditors and a set-up need are there.
+//! What differs from the real servers:
+//!
+//! * Nothing is kept on disk, and nothing costs them time: the real ones spend 0.18 s on each key.
+//! * A fault that is ordered for UASAM does not reach Brain's own questions to it; that it is [down](Control::go_down) does.
+//! * Only the endpoints that agents, auditors and a set-up need are there.
+//! * Bodies in UTF-16 and UTF-32 are refused, digits beyond ASCII are none, and a debug page has less text.
 
 mod server;
 mod builder;
@@ -37,7 +41,9 @@ mod site;
 
 mod django;
 mod uasam;
-mod setup;
+mod users;
+mod projects;
+mod agents;
 mod brain;
 
 mod world;
@@ -45,6 +51,7 @@ mod columns;
 mod postgres;
 mod pglz;
 mod json;
+mod json_reader;
 mod python;
 mod jwt;
 mod clock;

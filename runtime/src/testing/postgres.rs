@@ -10,6 +10,8 @@ pub(super) type Refusal = String;
 const INDEXED: usize = 2692;
 /// The same of a compressed one, which carries four bytes more.
 const INDEXED_COMPRESSED: usize = 2688;
+/// Python writes JSON down to this depth; beyond it the database is not even asked.
+const DEPTH: usize = 954;
 const LARGEST_INTEGER: i128 = 2_147_483_647;
 
 /// A `text` column: what is no string is stored as Python writes it; `None` is null.
@@ -66,7 +68,7 @@ pub(super) fn indexable(text: &str) -> Result<(), Refusal> {
 
 /// A `jsonb` column: no NUL, no lone surrogate, no number that is none; keys by length, then by bytes.
 pub(super) fn jsonb(value: &Json) -> Result<Json, Refusal> {
-    stored(value).map_err(|(what, detail)| {
+    stored(value, 0).map_err(|(what, detail)| {
         let echo: String = value.to_text().chars().take(2000).collect();
         format!("{what}\nDETAIL:  {detail}\nCONTEXT:  JSON data, line 1: {echo}\n")
     })
@@ -75,16 +77,20 @@ pub(super) fn jsonb(value: &Json) -> Result<Json, Refusal> {
 /// PostgreSQL's message and its detail.
 type Fault = (&'static str, &'static str);
 
-fn stored(value: &Json) -> Result<Json, Fault> {
+fn stored(value: &Json, depth: usize) -> Result<Json, Fault> {
     Ok(match value {
+        Json::List(_) | Json::Object(_) if depth >= DEPTH => return Err(("maximum recursion depth exceeded", "")),
         Json::Float(value) if !value.is_finite() => {
             return Err(("invalid input syntax for type json", "Token is invalid."));
         }
         Json::Float(value) if value.abs() >= 1e16 => Json::Int(format!("{value}")), // read back without the exponent
         Json::Text(text) => Json::Text(stored_text(text)?),
-        Json::List(values) => Json::List(values.iter().map(stored).collect::<Result<_, _>>()?),
+        Json::List(values) => {
+            Json::List(values.iter().map(|value| stored(value, depth + 1)).collect::<Result<_, _>>()?)
+        }
         Json::Object(entries) => {
-            let entries = entries.iter().map(|(key, value)| Ok::<_, Fault>((stored_text(key)?, stored(value)?)));
+            let entries =
+                entries.iter().map(|(key, value)| Ok::<_, Fault>((stored_text(key)?, stored(value, depth + 1)?)));
             let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
             entries.sort_by(|(a, _), (b, _)| (a.text.len(), &a.text).cmp(&(b.text.len(), &b.text)));
             Json::Object(entries)

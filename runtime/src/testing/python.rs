@@ -144,6 +144,40 @@ fn repr_text(text: &str, out: &mut String) {
     out.push(quote);
 }
 
+/// `[name for name in names if name not in value]`; `None` where the value is of a type that nothing is in.
+pub(super) fn absent(names: &[&'static str], value: &Json) -> Option<Vec<&'static str>> {
+    let has = |name: &str| match value {
+        Json::Object(_) => Some(value.get(name).is_some()),
+        Json::List(values) => Some(values.iter().any(|value| *value == Json::from(name))),
+        Json::Text(text) => Some(text.text.contains(name)),
+        _ => None,
+    };
+    has("")?;
+    Some(names.iter().copied().filter(|name| has(name) == Some(false)).collect())
+}
+
+/// A path as Python's server hands it on: percent signs decoded, several slashes at its start as one.
+pub(super) fn path(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digit = |at: usize| after.get(at).and_then(|&digit| char::from(digit).to_digit(16));
+        let decoded = digit(0).zip(digit(1)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        match decoded.filter(|_| byte == b'%') {
+            Some(decoded) => {
+                out.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(byte);
+                rest = after;
+            }
+        }
+    }
+    let path = String::from_utf8_lossy(&out);
+    if path.starts_with("//") { format!("/{}", path.trim_start_matches('/')) } else { path.into_owned() }
+}
+
 /// `uuid.UUID(text)`: any case, hyphens, braces and `urn:uuid:` are as nothing.
 pub(super) fn uuid(text: &str) -> Option<Uuid> {
     let bare = text.replace("urn:", "").replace("uuid:", "");
@@ -209,6 +243,20 @@ mod tests {
             r#"{'a': 'b', 'n': [None, True, 1.0, "it's", '\x00']}"#
         );
         assert_eq!(text(&json("5")), "5");
+    }
+
+    #[test]
+    fn paths_are_decoded_before_a_view_is_looked_up() {
+        for (text, expected) in [
+            ("/a%2Fb%61", "/a/ba"),
+            ("///a//b", "/a//b"),
+            ("/%", "/%"),
+            ("/%4", "/%4"),
+            ("/%zz", "/%zz"),
+            ("/a+b", "/a+b"),
+        ] {
+            assert_eq!(path(text), expected);
+        }
     }
 
     #[test]

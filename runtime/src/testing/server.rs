@@ -15,9 +15,9 @@ use super::clock::iso_time;
 use super::control::Control;
 use super::listen::{Command, Commands, Started};
 use super::records::{EventRecord, RequestRecord, Service, SessionRecord};
-use super::setup;
 use super::site::{Site, lock};
 use super::world::{Agent, Project, Session, User};
+use super::{projects, users};
 
 /// UASAM and Brain on two loopback ports of this process, with a user, a project and an agent.
 ///
@@ -68,13 +68,13 @@ impl Server {
         let project = Project { id: Uuid::new_v4(), owner: user.id };
         let (name, provider) = ("local-agent".to_owned(), "local".to_owned());
         let agent = Agent { id: Uuid::new_v4(), project: project.id, name, provider };
-        let (project_id, agent_id, user_token) = (project.id, agent.id, setup::user_token(&site, &user));
+        let (project_id, agent_id, user_token) = (project.id, agent.id, users::user_token(&site, &user));
         let mut world = site.world();
         world.users.insert(user.id, user);
         world.projects.insert(project_id, project);
         world.agents.insert(agent_id, agent);
         let (agent_key, _) = world.issue_key(agent_id, now, true);
-        let sdk_key = setup::new_sdk_key(&mut world, project_id);
+        let sdk_key = projects::new_sdk_key(&mut world, project_id);
         drop(world);
         let (thread, agent_key) = (Mutex::new(Some(thread)), Mutex::new(agent_key));
         Self(Arc::new(Inner {

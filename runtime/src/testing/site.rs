@@ -10,7 +10,7 @@ use super::http::{Answer, Incoming};
 use super::records::{RequestRecord, Service};
 use super::script::Script;
 use super::world::World;
-use super::{brain, django, setup, uasam};
+use super::{agents, brain, django, projects, python, uasam, users};
 
 pub(super) struct Settings {
     pub(super) jwt_secret: String,
@@ -73,11 +73,10 @@ impl Site {
 
     /// The answer that the real server would give; whatever the request asks for has happened when this returns.
     pub(super) fn answer(&self, service: Service, request: &Incoming) -> Answer {
-        let path = request.path();
-        let view = view(service, path);
-        match view {
+        let path = python::path(request.path());
+        match view(service, &path) {
             Some(view) => view(self, request).unwrap_or_else(|answer| answer),
-            None => django::no_view(request, view_exists(service, &format!("{path}/"))),
+            None => django::no_view(request, view(service, &format!("{path}/")).is_some()),
         }
     }
 }
@@ -86,12 +85,12 @@ type View = fn(&Site, &Incoming) -> django::Outcome;
 
 fn view(service: Service, path: &str) -> Option<View> {
     Some(match (service, path) {
-        (Service::Uasam, "/api/user/v1/create/") => setup::create_user,
-        (Service::Uasam, "/api/user/v1/login/") => setup::log_in,
-        (Service::Uasam, "/api/project/v1/create/") => setup::create_project,
-        (Service::Uasam, "/api/project/v1/sdk/backend/key/create/") => setup::create_sdk_key,
-        (Service::Uasam, "/api/agent/v1/create/") => setup::create_agent,
-        (Service::Uasam, "/api/agent/v1/agents/key/create/") => setup::create_key,
+        (Service::Uasam, "/api/user/v1/create/") => users::create_user,
+        (Service::Uasam, "/api/user/v1/login/") => users::log_in,
+        (Service::Uasam, "/api/project/v1/create/") => projects::create_project,
+        (Service::Uasam, "/api/project/v1/sdk/backend/key/create/") => projects::create_sdk_key,
+        (Service::Uasam, "/api/agent/v1/create/") => agents::create_agent,
+        (Service::Uasam, "/api/agent/v1/agents/key/create/") => agents::create_key,
         (Service::Uasam, crate::wire::path::CREATE_SESSION) => uasam::create_session,
         (Service::Uasam, crate::wire::path::VERIFY_KEY) => uasam::verify_key,
         (Service::Uasam, crate::wire::path::LIST_SESSIONS) => uasam::list_sessions,
@@ -100,10 +99,6 @@ fn view(service: Service, path: &str) -> Option<View> {
         (Service::Brain, crate::wire::path::LIST_EVENTS) => brain::list_events,
         _ => return None,
     })
-}
-
-fn view_exists(service: Service, path: &str) -> bool {
-    view(service, path).is_some()
 }
 
 /// A lock that a panic elsewhere does not take away.

@@ -29,7 +29,7 @@ pub(super) fn create_session(site: &Site, request: &Incoming) -> Outcome {
     let claims = json!({
         "agent_session_id": id.to_string(),
         "agent_id": agent.id.to_string(),
-        "exp": (now + site.settings.token_life).as_secs(),
+        "exp": now.saturating_add(site.settings.token_life).as_secs(),
         "iat": now.as_secs(),
     });
     Ok(Answer::json(
@@ -70,22 +70,21 @@ pub(super) fn list_sessions(site: &Site, request: &Incoming) -> Outcome {
     let agent = python::uuid(&id).and_then(|id| world.agents.get(&id)).filter(|agent| agent.project == project.id);
     let agent = agent.ok_or_else(|| Answer::word(403, "agent_not_found_or_no_access"))?;
     let sessions = world.sessions.iter().rev().filter(|session| session.agent == agent.id).map(|session| {
-        let fields: [(&str, Json); 4] = [
+        Json::object([
             ("id", session.id.to_string().into()),
             ("agent_key_id", session.key.to_string().into()),
             ("created_at", iso_time(session.created).into()),
             ("meta", session.meta.clone()),
-        ];
-        Json::Object(fields.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect())
+        ])
     });
-    let response = [("agent_id", agent.id.to_string().into()), ("sessions", Json::List(sessions.collect()))];
-    let response = Json::Object(response.map(|(name, value): (_, Json)| (String::from(name).into(), value)).to_vec());
-    let answer = [
+    let response =
+        Json::object([("agent_id", agent.id.to_string().into()), ("sessions", Json::List(sessions.collect()))]);
+    let answer = Json::object([
         ("status", Json::Int("1".into())),
         ("status_description", "agent_sessions_listed".into()),
         ("response", response),
-    ];
-    Ok(Answer::json(200, Json::Object(answer.map(|(name, value)| (String::from(name).into(), value)).to_vec())))
+    ]);
+    Ok(Answer::json(200, answer))
 }
 
 /// The agent of the request's key, and the key's id; one refusal for whatever is wrong with it.

@@ -1,0 +1,150 @@
+//! What is read back: sessions and events as the servers keep them.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value};
+
+use crate::event::time;
+use crate::token::SessionId;
+use crate::wire::read;
+
+/// A session as UASAM keeps it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionRecord {
+    /// The session's id.
+    pub id: SessionId,
+    /// The agent that opened it.
+    pub agent_id: String,
+    /// When it was opened, by the server's clock; none where the server's text is no time.
+    pub created_at: Option<SystemTime>,
+    /// What it was opened with.
+    pub meta: Value,
+}
+
+impl SessionRecord {
+    pub(super) fn new(agent_id: &str, session: read::Session) -> Self {
+        Self {
+            id: session.id.as_str().into(),
+            agent_id: agent_id.to_owned(),
+            created_at: time::parse(&session.created_at),
+            meta: session.meta,
+        }
+    }
+}
+
+/// The events of a session in the order in which they arrived.
+#[derive(Clone, Debug)]
+pub struct Events {
+    session_id: SessionId,
+    events: Vec<EventRecord>,
+}
+
+impl Events {
+    pub(super) fn new(session_id: SessionId, events: Vec<Map<String, Value>>) -> Self {
+        Self { session_id, events: events.into_iter().map(EventRecord::new).collect() }
+    }
+
+    /// The session that they belong to.
+    pub fn session_id(&self) -> &SessionId {
+        &self.session_id
+    }
+
+    /// Whether Brain's limit of 500 was reached: then later events are there, most likely, and nothing can show them.
+    pub fn is_cut(&self) -> bool {
+        self.events.len() >= read::SHOWN
+    }
+
+    /// How many events were read.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Each event.
+    pub fn iter(&self) -> std::slice::Iter<'_, EventRecord> {
+        self.events.iter()
+    }
+}
+
+impl IntoIterator for Events {
+    type Item = EventRecord;
+    type IntoIter = std::vec::IntoIter<EventRecord>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.events.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Events {
+    type Item = &'a EventRecord;
+    type IntoIter = std::slice::Iter<'a, EventRecord>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// An event as Brain keeps it. Whoever holds the agent's key may have written it: nothing in it is certain.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EventRecord {
+    /// The event's own id, the same in a repeated delivery; none where another client wrote it.
+    pub id: Option<String>,
+    /// The place of the call among its session's, in the order of their starts; none where another client wrote it.
+    pub sequence: Option<u64>,
+    /// When the call started, by the agent's clock; none where another client wrote it.
+    pub started_at: Option<SystemTime>,
+    /// When the event arrived, by Brain's clock.
+    pub arrived_at: Option<SystemTime>,
+    /// The request's method.
+    pub method: String,
+    /// The host that was called, with its port where that is not the scheme's own; none where another client wrote it.
+    pub host: Option<String>,
+    /// The URL's path.
+    pub path: String,
+    /// The answer's status; 0 where there was none.
+    pub status: u16,
+    /// From the start of the call to the end of the answer; none where another client stored a number that is none.
+    pub latency: Option<Duration>,
+    /// How many bytes were sent.
+    pub request_size: u64,
+    /// How many bytes came back.
+    pub response_size: u64,
+    /// Why the call failed.
+    pub error: Option<String>,
+    /// How the call ended: `complete`, `failed`, `dropped` or `cancelled`; none where another client wrote it.
+    pub end: Option<String>,
+    /// Everything that Brain keeps, by its own names.
+    pub fields: Map<String, Value>,
+}
+
+impl EventRecord {
+    pub(super) fn new(fields: Map<String, Value>) -> Self {
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        let number = |name: &str| fields.get(name).and_then(Value::as_u64).unwrap_or(0);
+        let inner = |object: &str, name: &str| fields.get(object).and_then(|object| object.get(name)).cloned();
+        let inner_text = |object: &str, name: &str| inner(object, name)?.as_str().map(str::to_owned);
+        let latency = fields.get("latency_ms").and_then(Value::as_f64);
+        Self {
+            id: inner_text("metadata", "event_id"),
+            sequence: inner("metadata", "sequence").and_then(|sequence| sequence.as_u64()),
+            started_at: inner_text("metadata", "started_at").and_then(|text| time::parse(&text)),
+            arrived_at: text("event_time").and_then(|text| time::parse(&text)),
+            method: text("method").unwrap_or_default(),
+            host: inner_text("custom_properties", "host"),
+            path: text("path").unwrap_or_default(),
+            status: u16::try_from(number("status_code")).unwrap_or(0),
+            latency: latency.and_then(|latency| Duration::try_from_secs_f64(latency / 1000.0).ok()),
+            request_size: number("request_size_bytes"),
+            response_size: number("response_size_bytes"),
+            error: text("error").filter(|error| !error.is_empty()),
+            end: inner_text("custom_properties", "end"),
+            fields,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A session's calls in the order in which they started, to be read by a person.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use super::records::{EventRecord, Events};
+use crate::token::SessionId;
+
+/// A session's calls in the order in which they started. Repeated deliveries of one event are left out, and counted.
+///
+/// `Display` shows a line for each: time since the first start, method, host and path, status, latency, sizes, error.
+///
+/// ```text
+///    +0.000s GET    api.example.com/v1/items     200   12.0ms  sent     0 B  got 1.2 KiB
+///    +1.204s POST   api.example.com/v1/orders      -    3.21s  sent    37 B  got     0 B  no connection: refused
+/// ```
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    session_id: SessionId,
+    entries: Vec<Entry>,
+    repeats: usize,
+    is_cut: bool,
+}
+
+/// One call of a [`Timeline`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Entry {
+    /// From the start of the session's first call that is shown to the start of this one.
+    pub since_start: Duration,
+    /// The call.
+    pub event: EventRecord,
+}
+
+impl Timeline {
+    /// The session that it shows.
+    pub fn session_id(&self) -> &SessionId {
+        &self.session_id
+    }
+
+    /// The calls, the earliest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// How many repeated deliveries were left out.
+    pub fn repeats(&self) -> usize {
+        self.repeats
+    }
+
+    /// Whether Brain's limit of 500 events was reached, so that later ones are missing.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+}
+
+impl From<Events> for Timeline {
+    fn from(events: Events) -> Self {
+        let (session_id, is_cut, count) = (events.session_id().clone(), events.is_cut(), events.len());
+        let mut seen = HashSet::new();
+        let mut events: Vec<_> =
+            events.into_iter().filter(|event| event.id.clone().is_none_or(|id| seen.insert(id))).collect();
+        let repeats = count - events.len();
+        // The sort is stable: without any time, the order of arrival stays.
+        events.sort_by_key(|event| (start(event), event.sequence));
+        let first = events.iter().find_map(start);
+        let since =
+            |event: &EventRecord| start(event).zip(first).and_then(|(start, first)| start.duration_since(first).ok());
+        let entries = events.into_iter().map(|event| Entry { since_start: since(&event).unwrap_or_default(), event });
+        Self { session_id, entries: entries.collect(), repeats, is_cut }
+    }
+}
+
+/// By the agent's clock, or about, where another client wrote the event.
+fn start(event: &EventRecord) -> Option<SystemTime> {
+    let about = || event.arrived_at?.checked_sub(event.latency.unwrap_or_default());
+    event.started_at.or_else(about)
+}
+
+impl fmt::Display for Timeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.entries.iter().map(|entry| target(&entry.event).chars().count()).max().unwrap_or(0).min(60);
+        for entry in &self.entries {
+            line(f, entry, width)?;
+        }
+        if self.entries.is_empty() {
+            writeln!(f, "no calls")?;
+        }
+        if self.repeats > 0 {
+            writeln!(f, "(repeated deliveries left out: {})", self.repeats)?;
+        }
+        if self.is_cut {
+            writeln!(f, "(Brain shows the first 500 events of a session; later ones are missing)")?;
+        }
+        Ok(())
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, entry: &Entry, width: usize) -> fmt::Result {
+    let event = &entry.event;
+    let status = if event.status == 0 { "-".to_owned() } else { event.status.to_string() };
+    let latency = event.latency.map_or("?".to_owned(), |latency| format!("{latency:.1?}"));
+    write!(
+        f,
+        "{:>+10.3}s {:<6} {:<width$} {status:>4} {latency:>9}  sent {:>9}  got {:>9}",
+        entry.since_start.as_secs_f64(),
+        plain(&event.method),
+        target(event),
+        size(event.request_size),
+        size(event.response_size),
+    )?;
+    if let Some(end) = event.end.as_deref().filter(|end| matches!(*end, "dropped" | "cancelled")) {
+        write!(f, "  {end}")?;
+    }
+    match &event.error {
+        Some(error) => writeln!(f, "  {}", plain(error)),
+        None => writeln!(f),
+    }
+}
+
+/// Host and path.
+fn target(event: &EventRecord) -> String {
+    plain(&format!("{}{}", event.host.as_deref().unwrap_or_default(), event.path))
+}
+
+/// Without the characters by which an event could play tricks on a terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        ..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn timeline(events: Value) -> Timeline {
+        let events = events.as_array().unwrap().iter().map(|event| event.as_object().unwrap().clone()).collect();
+        Events::new("s".into(), events).into()
+    }
+
+    fn event(id: &str, sequence: u64, started_at: &str) -> Value {
+        json!({
+            "method": "GET", "path": format!("/{id}"), "status_code": 200, "latency_ms": 12.0, "event_time": "2026-01-01T00:00:09Z",
+            "request_size_bytes": 0, "response_size_bytes": 1234, "custom_properties": { "host": "h.example", "end": "complete" },
+            "metadata": { "event_id": id, "sequence": sequence, "started_at": started_at },
+        })
+    }
+
+    #[test]
+    fn calls_stand_in_the_order_of_their_starts_and_repeats_are_left_out() {
+        let timeline = timeline(json!([
+            event("c", 3, "2026-01-01T00:00:01.5Z"),
+            event("b", 2, "2026-01-01T00:00:01Z"),
+            event("a", 1, "2026-01-01T00:00:01Z"),
+            event("b", 2, "2026-01-01T00:00:01Z"),
+        ]));
+
+        let paths: Vec<_> = timeline.entries().iter().map(|entry| entry.event.path.as_str()).collect();
+
+        assert_eq!(paths, ["/a", "/b", "/c"]);
+        assert_eq!(timeline.repeats(), 1);
+        assert_eq!(timeline.entries()[2].since_start, Duration::from_millis(500));
+        assert_eq!(
+            timeline.to_string(),
+            "    +0.000s GET    h.example/a  200    12.0ms  sent       0 B  got   1.2 KiB\n    \
+             +0.000s GET    h.example/b  200    12.0ms  sent       0 B  got   1.2 KiB\n    \
+             +0.500s GET    h.example/c  200    12.0ms  sent       0 B  got   1.2 KiB\n\
+             (repeated deliveries left out: 1)\n"
+        );
+    }
+
+    #[test]
+    fn events_of_other_clients_are_placed_by_their_arrival() {
+        let timeline = timeline(json!([
+            { "path": "/late", "event_time": "2026-01-01T00:00:09Z", "latency_ms": 1000 },
+            event("ours", 1, "2026-01-01T00:00:02Z"),
+            { "path": "/\u{1b}[31m\n", "error": "\u{7}", "latency_ms": null, "status_code": -5 },
+        ]));
+
+        let shown = timeline.to_string();
+
+        assert_eq!(timeline.entries()[1].event.path, "/ours");
+        assert_eq!(timeline.entries()[2].since_start, Duration::from_secs(6));
+        assert!(!shown.contains('\u{1b}') && !shown.contains('\u{7}') && shown.lines().count() == 3);
+    }
+
+    #[test]
+    fn a_session_beyond_what_brain_shows_says_so() {
+        let events: Vec<_> = (0..500).map(|n| event(&n.to_string(), n, "2026-01-01T00:00:01Z")).collect();
+        assert!(timeline(events.into()).to_string().ends_with("later ones are missing)\n"));
+        assert_eq!(timeline(json!([])).to_string(), "no calls\n");
+    }
+}
