@@ -106,6 +106,10 @@ impl Stage {
     }
 }
 
+/// `on_error = continue`: there is no handler, and never a value of this type.
+#[derive(Debug)]
+pub enum Continue {}
+
 /// What makes the function's value of a failure, and how it is called.
 #[derive(Debug)]
 pub struct Handler<H, R> {
@@ -117,14 +121,14 @@ pin_project! {
     /// A body, and the session that it runs in.
     ///
     /// Written by hand: an `async fn` would hold the body twice, and twice again for each level of nesting. An `enum`, as an `Option`
-    /// around the body would be one more layer of types, and those are limited too.
+    /// around the body would be one more layer of types, and those are limited too. Without bounds, as each is checked for each function.
     #[project = Run]
     #[must_use = "futures do nothing unless polled"]
-    pub enum InSession<B: Future, H> {
+    pub enum InSession<B, F> {
         #[doc(hidden)]
         Running {
             stage: Option<Box<Stage>>,
-            handler: Option<Handler<H, B::Output>>,
+            failure: Option<F>,
             #[pin]
             body: B,
         },
@@ -132,14 +136,14 @@ pin_project! {
         Ended,
     }
 
-    impl<B: Future, H> PinnedDrop for InSession<B, H> {
+    impl<B, F> PinnedDrop for InSession<B, F> {
         fn drop(this: Pin<&mut Self>) {
             this.drop_body();
         }
     }
 }
 
-impl<B: Future, H> fmt::Debug for InSession<B, H> {
+impl<B, F> fmt::Debug for InSession<B, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Running { stage, .. } => f.debug_tuple("InSession").field(stage).finish(),
@@ -148,9 +152,9 @@ impl<B: Future, H> fmt::Debug for InSession<B, H> {
     }
 }
 
-impl<B: Future, H> InSession<B, H> {
-    pub(crate) fn new(stage: Option<Box<Stage>>, handler: Option<Handler<H, B::Output>>, body: B) -> Self {
-        Self::Running { stage, handler, body }
+impl<B, F> InSession<B, F> {
+    pub(crate) fn new(stage: Option<Box<Stage>>, failure: Option<F>, body: B) -> Self {
+        Self::Running { stage, failure, body }
     }
 
     pub(crate) fn client(&self) -> Option<Client> {
@@ -168,22 +172,38 @@ impl<B: Future, H> InSession<B, H> {
             scope.enter_to_drop(|| span.in_scope(|| self.set(Self::Ended)));
         }
     }
-}
 
-impl<B: Future, H> Future for InSession<B, H> {
-    type Output = B::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
-        let Run::Running { stage, handler, body } = self.as_mut().project() else {
+    /// Polls the body inside its session; before that, opens it. `value` is what the function returns where a handler was given.
+    fn poll_with<R>(mut self: Pin<&mut Self>, cx: &mut Context<'_>, value: impl FnOnce(F, Error) -> R) -> Poll<R>
+    where
+        B: Future<Output = R>,
+    {
+        let Run::Running { stage, failure, body } = self.as_mut().project() else {
             // What has ended is not polled again, as with any future.
             return Poll::Pending;
         };
         let Some(stage) = stage else { return body.poll(cx) };
-        let output = match ready!(stage.poll_inside(handler.is_some(), cx)).map_err(|error| (error, handler.take())) {
-            Err((error, Some(Handler { handler, call }))) => call(handler, error),
+        let output = match ready!(stage.poll_inside(failure.is_some(), cx)).map_err(|error| (error, failure.take())) {
+            Err((error, Some(failure))) => value(failure, error),
             _ => ready!(stage.enter(|| body.poll(cx))),
         };
         self.set(Self::Ended);
         Poll::Ready(output)
+    }
+}
+
+impl<B: Future> Future for InSession<B, Continue> {
+    type Output = B::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
+        self.poll_with(cx, |no_handler, _| match no_handler {})
+    }
+}
+
+impl<B: Future, H> Future for InSession<B, Handler<H, B::Output>> {
+    type Output = B::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
+        self.poll_with(cx, |Handler { handler, call }, error| call(handler, error))
     }
 }
