@@ -123,11 +123,32 @@ impl Context {
     fn hint(&self, output: Option<&[TokenTree]>) -> Option<TokenStream> {
         let private = &self.private;
         let type_ = item::nameable(output).filter(|type_| !type_.is_empty() && !item::is_opaque(output))?;
+        let type_ = ours(type_);
         Some(quote! {
-            #[allow(unreachable_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
             if false { return #private::never::<#type_>(); }
         })
     }
+}
+
+/// The same tokens at the same places, but as part of the expansion: what a lint says of the signature it does not say twice.
+fn ours(tokens: TokenStream) -> TokenStream {
+    let ours = |span: Span| span.resolved_at(Span::call_site());
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            match &mut token {
+                TokenTree::Group(group) => {
+                    let span = ours(group.span());
+                    *group = Group::new(group.delimiter(), self::ours(group.stream()));
+                    group.set_span(span);
+                }
+                // It means what it means where it was written.
+                TokenTree::Ident(name) if name == "$crate" => {}
+                other => other.set_span(ours(other.span())),
+            }
+            token
+        })
+        .collect()
 }
 
 fn braces(span: Span, inner: TokenStream) -> TokenTree {
