@@ -131,7 +131,9 @@ pin_project! {
 
     impl<B: Future, H> PinnedDrop for InSession<B, H> {
         fn drop(this: Pin<&mut Self>) {
-            this.drop_body();
+            if this.stage.is_some() {
+                this.drop_body();
+            }
         }
     }
 }
@@ -152,6 +154,7 @@ impl<B: Future, H> InSession<B, H> {
     }
 
     /// A body that is cancelled half-way is dropped where it ran: inside its session.
+    #[inline(never)]
     fn drop_body(self: Pin<&mut Self>) {
         let mut this = self.project();
         if let (Some(Stage::Inside { scope, span }), true) = (this.stage.as_deref(), this.body.is_some()) {
@@ -164,12 +167,23 @@ impl<B: Future, H> Future for InSession<B, H> {
     type Output = B::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
+        if self.stage.is_some() {
+            return self.poll_staged(cx);
+        }
+        match self.project().body.as_pin_mut() {
+            Some(body) => body.poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<B: Future, H> InSession<B, H> {
+    /// Apart, so that a call with nothing around it costs next to nothing.
+    #[inline(never)]
+    fn poll_staged(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
         let mut this = self.project();
         let Some(stage) = this.stage else {
-            return match this.body.as_pin_mut() {
-                Some(body) => body.poll(cx),
-                None => Poll::Pending,
-            };
+            return Poll::Pending;
         };
         if let Err(error) = ready!(stage.poll_inside(this.handler.is_some(), cx)) {
             if let Some(Handler { handler, call }) = this.handler.take() {
