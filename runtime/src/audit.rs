@@ -69,7 +69,7 @@ impl Reader {
         let project_id = settings.project_id.as_deref().ok_or_else(|| {
             Error::config("no project id is set, which reading back needs; set OTAS_PROJECT_ID (or the builder's field `project_id`)")
         })?;
-        let server = |url: &Url| Ok::<_, Error>((plain_http(url, settings.connect_timeout, ANSWER)?, url.clone()));
+        let server = |url: &Url| Ok::<_, Error>((plain_http(url, settings.connect_timeout)?, url.clone()));
         Ok(Self(Arc::new(Inner {
             uasam: server(&settings.uasam)?,
             brain: server(&settings.brain)?,

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use build::{Build, keeps_text};
 pub(crate) use call::{Call, Captured, End, Headers, Origin};
-pub(crate) use post::Post;
+pub(crate) use post::{POST, Post};
 
 use crate::token::SessionId;
 

@@ -7,7 +7,6 @@ mod shapes;
 
 use std::borrow::Cow;
 
-use crate::event::text;
 use crate::wire;
 use names::Place;
 
@@ -33,7 +32,7 @@ impl Redactor {
     /// One event's redaction, with the secrets that the process holds: they are masked wherever they stand.
     pub(crate) fn pass<'a>(&'a self, known: impl IntoIterator<Item = &'a [u8]>) -> Pass<'a> {
         let known = known.into_iter().filter_map(|secret| std::str::from_utf8(secret).ok());
-        Pass { redactor: self, known: known.filter(|secret| secret.len() >= SHORTEST).collect() }
+        Pass { redactor: self, known: known.filter(|secret| secret.is_ascii() && secret.len() >= SHORTEST).collect() }
     }
 
     fn is_secret(&self, name: &str, place: Place) -> bool {
@@ -81,14 +80,19 @@ impl Pass<'_> {
             if text.contains(secret) {
                 text = Cow::Owned(text.replace(secret, MASK));
             }
-            let begun = (SHORTEST..secret.len()).rev().find(|&length| text.ends_with(text::cut(secret, length)));
-            if let Some(length) = begun {
-                let kept = text.len() - text::cut(secret, length).len();
-                text = Cow::Owned(format!("{}{MASK}", &text[..kept]));
+            if let Some(length) = begun(text.as_bytes(), secret.as_bytes()) {
+                text = Cow::Owned(format!("{}{MASK}", &text[..text.len() - length]));
             }
         }
         text
     }
+}
+
+/// How much of a secret a text ends with, where it ends within the secret.
+fn begun(text: &[u8], secret: &[u8]) -> Option<usize> {
+    let last = *text.last()?;
+    // The last byte first: this is asked for every text of an event.
+    (SHORTEST..secret.len()).rev().find(|&length| secret[length - 1] == last && text.ends_with(&secret[..length]))
 }
 
 #[cfg(test)]

@@ -23,14 +23,15 @@ const REST: Duration = Duration::from_secs(2);
 pub(crate) struct Brain {
     http: reqwest::Client,
     url: Url,
+    timeout: Duration,
     key: Arc<dyn Key>,
 }
 
 impl Brain {
-    /// `http` follows no redirect and has a total timeout of its own; a path in `base` is kept.
-    pub(crate) fn new(http: reqwest::Client, base: &Url, key: Arc<dyn Key>) -> Self {
+    /// `http` follows no redirect; `timeout` is for one event; a path in `base` is kept.
+    pub(crate) fn new(http: reqwest::Client, base: &Url, timeout: Duration, key: Arc<dyn Key>) -> Self {
         let url = endpoint(base, wire::path::LOG_EVENT);
-        Self { http, url, key }
+        Self { http, url, timeout, key }
     }
 
     fn request(&self, parcel: Parcel, key: HeaderValue) -> reqwest::RequestBuilder {
@@ -39,6 +40,7 @@ impl Brain {
             .header(wire::header::AGENT_KEY, sensitive(key))
             .header(wire::header::SESSION_TOKEN, sensitive(parcel.token))
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .timeout(self.timeout)
             .body(parcel.post.bytes().clone())
     }
 }

@@ -27,9 +27,7 @@ pub use stats::{Dropped, Left, Stats};
 pub(crate) use worker::Destination;
 
 use crate::config::{KeySource, Settings};
-use crate::error::Result;
 use crate::event::Call;
-use crate::link::plain_http;
 use crate::redact::Redactor;
 use engine::Engine;
 use queue::{Queue, Recorded, Watch};
@@ -52,13 +50,8 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// The delivery that a configuration asks for.
-    ///
-    /// # Errors
-    ///
-    /// The HTTP client for Brain cannot be built (TLS).
-    pub(crate) fn of(settings: &Settings, key: KeySource, spawn: Spawn) -> Result<Self> {
-        let http = plain_http(&settings.brain, settings.connect_timeout, ANSWER)?;
+    /// The delivery that a configuration asks for, by a plain client that reaches Brain.
+    pub(crate) fn of(settings: &Settings, http: reqwest::Client, key: KeySource, spawn: Spawn) -> Self {
         let key: Arc<dyn Key> = Arc::new(key);
         let make = Make {
             body_limit: settings.body_limit,
@@ -67,7 +60,7 @@ impl Delivery {
             project_id: settings.project_id.clone().unwrap_or_default(),
             key: key.clone(),
         };
-        Ok(Self::new(make, Arc::new(Brain::new(http, &settings.brain, key)), WIDTH, fastrand::f64, spawn))
+        Self::new(make, Arc::new(Brain::new(http, &settings.brain, ANSWER, key)), WIDTH, fastrand::f64, spawn)
     }
 
     /// Nothing runs before the first event. `width` sessions are served at a time; `random` gives numbers in `0.0..1.0` for the pauses.

@@ -52,7 +52,9 @@ struct Border<'a> {
     session: Option<&'a Session>,
     /// What the session was granted when the request was made: the chain keeps it.
     grant: Option<Arc<Grant>>,
-    /// A token that the caller set by hand.
+    /// The caller set headers of OTAS by hand.
+    own_headers: bool,
+    /// The token among them.
     by_hand: Option<HeaderValue>,
     been_outside: bool,
     stretch: Option<Stretch>,
@@ -62,7 +64,8 @@ impl<'a> Border<'a> {
     async fn new(way: &'a Way, request: &mut Request) -> Self {
         let client = way.client.as_ref();
         let session = way.session.as_ref();
-        let by_hand = request.headers_mut().remove(header::SESSION_TOKEN);
+        let own_headers = redirect::has_secrets(request.headers());
+        let by_hand = own_headers.then(|| request.headers_mut().remove(header::SESSION_TOKEN)).flatten();
         let grant = match session {
             Some(session) => grant_of(session).await,
             None => None,
@@ -70,7 +73,7 @@ impl<'a> Border<'a> {
         if let (None, Some(client)) = (session, client.filter(|client| !client.is_disabled())) {
             client.sent_outside_sessions();
         }
-        Self { client, session, grant, by_hand, been_outside: false, stretch: None }
+        Self { client, session, grant, own_headers, by_hand, been_outside: false, stretch: None }
     }
 
     /// Readies the request of one hop for the side that its URL is on.
@@ -92,9 +95,9 @@ impl<'a> Border<'a> {
 
     /// Gives the request the token, or takes every secret of ours out of it.
     fn dress(&self, request: &mut Request, sender: &Sender, inside: bool, is_otas: bool) {
-        let key = request.headers().get(header::AGENT_KEY).cloned().filter(|_| is_otas);
+        let key = self.own_headers.then(|| request.headers().get(header::AGENT_KEY).cloned()).flatten();
         redirect::withhold_secrets(request.headers_mut(), &sender.adds);
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| is_otas) {
             request.headers_mut().insert(HeaderName::from_static(header::AGENT_KEY), key);
         }
         let safe = !self.been_outside || matches!(*request.method(), Method::GET | Method::HEAD);
@@ -129,8 +132,12 @@ impl<'a> Border<'a> {
 
 /// Whether the URL is one of UASAM or Brain: the agent key may go there, and such a call is no event.
 fn is_otas(client: &Client, url: &Url) -> bool {
-    let settings = client.settings();
-    url.origin() == settings.uasam.origin() || url.origin() == settings.brain.origin()
+    let at = |base: &Url| {
+        url.host_str() == base.host_str()
+            && url.port_or_known_default() == base.port_or_known_default()
+            && url.scheme() == base.scheme()
+    };
+    at(&client.settings().uasam) || at(&client.settings().brain)
 }
 
 async fn grant_of(session: &Session) -> Option<Arc<Grant>> {

@@ -189,3 +189,42 @@ fn any_bytes_at_all_are_survived() {
         let _ = text(&given);
     }
 }
+
+#[test]
+fn hostile_text_costs_no_more_than_its_length() {
+    // Each of these took minutes where a step looked at the whole rest of the text again and again.
+    for pattern in [
+        "a=",
+        "a=%25",
+        "a=%3D",
+        "token:",
+        "\\",
+        "\\\"",
+        "\"",
+        "\"a\":",
+        "<x>",
+        "<",
+        ">",
+        "eyJ ",
+        "eyJ.",
+        "://@",
+        "://",
+        "{\"token\":",
+        "a-",
+        "-",
+        "sk-",
+        "Bearer ",
+        "basic ",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY",
+        "123456:",
+        "bot1",
+        "%",
+        "&quot;",
+        "'token':",
+        "=\\",
+        "[[",
+    ] {
+        let _ = text(&pattern.repeat(100 * 1024 / pattern.len()));
+    }
+}
