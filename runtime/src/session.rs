@@ -120,6 +120,20 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
 /// session.scope(async { /* every request through otas::http belongs to the session */ }).await;
 /// # Ok(()) }
 /// ```
+///
+/// # Other processes
+///
+/// A session belongs to the process that opened it. After a fork it refuses to give its token, and the helpers send without it. To let a
+/// program that you start take part, pass it the session's id, which is no secret; it opens a session of its own and says where it belongs:
+///
+/// ```no_run
+/// # async fn parent(session: otas::Session) -> std::io::Result<()> {
+/// std::process::Command::new("worker").env("PARENT_SESSION", session.id().as_str()).spawn()?;
+/// # Ok(()) }
+/// // in the worker
+/// #[otas::otas_session(meta = { "parent_session_id": std::env::var("PARENT_SESSION").ok() })]
+/// async fn work() { /* .. */ }
+/// ```
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
@@ -151,7 +165,12 @@ impl Session {
     ///
     /// A session is current inside the annotated function, [`scope`](Self::scope) and [`enter`](Self::enter), across every `.await`,
     /// `join!`, `select!` and `timeout` in them. It is **not** in tasks and threads that they start (`tokio::spawn`, `spawn_blocking`,
-    /// `std::thread`), nor in a response body that a server polls after the handler has returned.
+    /// `std::thread`), nor in a response body that a server polls after the handler has returned: [`SessionExt`](crate::SessionExt) carries it
+    /// there.
+    ///
+    /// Switched off (`OTAS_DISABLED`), it is always `None`: annotated functions run as if they were not, without evaluating their meta; the
+    /// helpers of [`http`](crate::http) send plainly; carriers carry nothing; [`Client::open`] is an error of its own kind
+    /// ([`is_disabled`](Error::is_disabled)); `flush` and `shutdown` return at once with nothing left; no thread is started.
     pub fn current() -> Option<Self> {
         match Scope::current() {
             Scope::Session(session) => Some(session),
@@ -184,7 +203,8 @@ impl Session {
         &self.0.client
     }
 
-    /// The session's token, to be sent within the project's domain by a client that this library does not know.
+    /// The session's token, to be sent within the project's domain by a client that this library does not know. Ask anew for each request: when
+    /// the token is to be renewed, this starts it, and gives the old one meanwhile.
     ///
     /// # Errors
     ///

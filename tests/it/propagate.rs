@@ -187,10 +187,10 @@ async fn a_client_bound_to_a_session_keeps_it_in_tasks_of_others() {
         .scope(async {
             let url = url.clone();
             tokio::spawn(async move { (ambient.get(&url).await.unwrap(), bound.get(&url).await.unwrap()) })
+                .await
+                .unwrap();
         })
-        .await
-        .await
-        .unwrap();
+        .await;
     let tokens: Vec<bool> = site.hits().iter().map(|hit| hit.token().is_some()).collect();
     assert_eq!(tokens, [false, true]);
 }

@@ -207,7 +207,8 @@ async fn a_session_renewed_in_mid_flight_under_load_loses_no_event_and_leaves_no
     assert!(set.client.flush(60 * SECOND).await.is_empty());
 
     let ids = set.ids();
-    assert!(ids.len() == 4, "three renewals: {ids:?}");
+    // By the clock, by hand, and once expired; the second may have found the first still under way.
+    assert!((3..=4).contains(&ids.len()), "{ids:?}");
     let hits = set.site.hits();
     let of = |path: &str| hits.iter().filter(|hit| hit.uri.path() == path).map(|hit| hit.token()).collect::<Vec<_>>();
     assert_eq!((of("/inside").len(), of("/outside").len()), (CALLS / 2, CALLS / 2));
