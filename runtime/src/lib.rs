@@ -18,6 +18,7 @@
 //! * [`Session::current`], and how to carry it to spawned tasks, threads and response bodies: [`SessionExt`], [`spawn`], [`spawn_blocking`].
 //! * [`Config`] and [`Client`], where the environment is not enough; [`init`] makes a client the default.
 //! * [`flush`], [`shutdown`] and [`Client::stats`]: nothing is lost in silence.
+//! * [`audit::Reader`] reads sessions and their calls back.
 //! * `testing::Server` (feature `testing`), a local OTAS for your tests.
 //!
 //! # What it does not do
@@ -39,34 +40,51 @@
 //! | `tower` | no | `tower::SessionLayer`: a server layer that keeps a session while the response body is polled |
 //! | `testing` | no | `testing`: a local OTAS in this process |
 
+// What an annotated call does: the expansion, its future, its meta.
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod run;
+mod meta;
+
+// Clients and sessions.
 mod default;
 mod client;
+mod opening;
+mod pause;
 mod session;
 mod renewal;
 mod token;
+
+// Where a session goes along.
 mod propagate;
 #[cfg(feature = "tower")]
 pub mod tower;
+
+// The user's requests.
 pub mod http;
-mod opening;
-mod pause;
-mod process;
-mod link;
 mod domain;
-mod run;
-mod meta;
-mod delivery;
+
+// What is told of them, and how it gets there.
 mod event;
 mod redact;
+mod delivery;
+
+// Reading it back.
 pub mod audit;
+
+// The servers: the threads and clients that talk to them, and their words.
+mod process;
+mod link;
 mod wire;
+
+// What all of it stands on.
 mod config;
 mod world;
 mod notice;
 mod error;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
+
+// For the tests of others.
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -127,6 +127,7 @@ pin_project! {
     /// Written by hand: an `async fn` would hold the body twice, and twice again for each level of nesting. An `enum`, as an `Option`
     /// around the body would be one more layer of types, and those are limited too. Without bounds, as each is checked for each function.
     #[project = Run]
+    #[allow(clippy::manual_non_exhaustive)]
     #[must_use = "futures do nothing unless polled"]
     pub enum InSession<B, F> {
         #[doc(hidden)]

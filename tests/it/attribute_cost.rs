@@ -13,7 +13,8 @@ async fn wait() {
 
 macro_rules! both {
     ($($name:ident: $attribute:meta;)*) => {
-        $(mod $name {
+        $(#[allow(dead_code, reason = "not each is measured with a meta")]
+        mod $name {
             use super::wait;
 
             #[$attribute]
