@@ -7,7 +7,7 @@
 //! ```text
 //! async fn name(args) -> Ret {
 //!     return ::otas::__private::in_session(
-//!         if ::otas::__private::wanted() { ::otas::__private::open("name", META) } else { ::otas::__private::unopened() },
+//!         if ::otas::__private::wanted() { ::otas::__private::open_fields("name", &[META]) } else { ::otas::__private::unopened() },
 //!         async move {
 //!             if false { return ::otas::__private::never::<Ret>(); }
 //!             { BODY }
@@ -28,14 +28,14 @@ use syn::ext::IdentExt;
 use crate::args::{Args, OnError};
 use crate::boxed::{self, Boxed};
 use crate::item::{self, Item};
-use crate::meta;
+use crate::meta::{self, Meta};
 use crate::value::{borrowed, is_punct};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let args = Args::parse(args)?;
     let item = Item::parse(item)?;
     let private = args.private(Span::call_site());
-    let meta = meta::expand(&private, args.meta.as_deref())?;
+    let meta = meta::parse(&private, args.meta.as_deref())?;
     let context = Context { args, private, meta, name: item.name.unraw().to_string() };
     let body = if item.is_async {
         context.wrap(&item.body, item.output.as_deref())
@@ -52,7 +52,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream
 struct Context {
     args: Args,
     private: TokenStream,
-    meta: TokenStream,
+    meta: Meta,
     name: String,
 }
 
@@ -83,13 +83,20 @@ impl Context {
     fn prepared(&self) -> TokenStream {
         let Self { private, meta, name, .. } = self;
         let name = Literal::string(name);
-        match &self.args.client {
-            None => quote!(if #private::wanted() { #private::open(#name, #meta) } else { #private::unopened() }),
-            Some(client) => {
-                let client = borrowed(client);
-                quote!(match () { () => #private::open_with(#client, #name, || #meta) })
-            }
+        if let Some(client) = &self.args.client {
+            let client = borrowed(client);
+            let meta = meta.build(private);
+            return quote!(match () { () => #private::open_with(#client, #name, || #meta) });
         }
+        let open = match meta {
+            Meta::Absent => return quote!(#private::bare(#name)),
+            Meta::Fields(fields) => quote!(#private::open_fields(#name, &[#fields])),
+            Meta::Value(_) => {
+                let meta = meta.build(private);
+                quote!(#private::open(#name, #meta))
+            }
+        };
+        quote!(if #private::wanted() { #open } else { #private::unopened() })
     }
 
     /// What makes the function's value of a failure.
@@ -116,11 +123,32 @@ impl Context {
     fn hint(&self, output: Option<&[TokenTree]>) -> Option<TokenStream> {
         let private = &self.private;
         let type_ = item::nameable(output).filter(|type_| !type_.is_empty() && !item::is_opaque(output))?;
+        let type_ = ours(type_);
         Some(quote! {
-            #[allow(unreachable_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
             if false { return #private::never::<#type_>(); }
         })
     }
+}
+
+/// The same tokens at the same places, but as part of the expansion: what a lint says of the signature it does not say twice.
+fn ours(tokens: TokenStream) -> TokenStream {
+    let ours = |span: Span| span.resolved_at(Span::call_site());
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            match &mut token {
+                TokenTree::Group(group) => {
+                    let span = ours(group.span());
+                    *group = Group::new(group.delimiter(), self::ours(group.stream()));
+                    group.set_span(span);
+                }
+                // It means what it means where it was written.
+                TokenTree::Ident(name) if name == "$crate" => {}
+                other => other.set_span(ours(other.span())),
+            }
+            token
+        })
+        .collect()
 }
 
 fn braces(span: Span, inner: TokenStream) -> TokenTree {

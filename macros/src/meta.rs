@@ -7,11 +7,32 @@ use syn::{Error, Result};
 
 use crate::value::{as_group, borrowed, field, is_alone, is_assignment, is_comma, is_punct, is_word, length, tokens};
 
-/// `meta = { .. }` or any expression that serialises to an object: the expression that builds a `Meta`.
-pub(crate) fn expand(private: &TokenStream, value: Option<&[TokenTree]>) -> Result<TokenStream> {
+/// What `meta` says, as tokens of the expansion.
+pub(crate) enum Meta {
+    /// Nothing.
+    Absent,
+    /// `{ .. }`: a list of keys and values.
+    Fields(TokenStream),
+    /// Any expression that serialises to an object.
+    Value(TokenStream),
+}
+
+impl Meta {
+    /// The expression that makes a `Meta` of it.
+    pub(crate) fn build(&self, private: &TokenStream) -> TokenStream {
+        match self {
+            Self::Absent => quote_spanned!(Span::call_site()=> #private::object(&[])),
+            Self::Fields(fields) => quote_spanned!(Span::call_site()=> #private::object(&[#fields])),
+            Self::Value(value) => quote_spanned!(Span::call_site()=> #private::value(#value)),
+        }
+    }
+}
+
+/// Reads what stands behind `meta =`.
+pub(crate) fn parse(private: &TokenStream, value: Option<&[TokenTree]>) -> Result<Meta> {
     match value {
-        None => Ok(quote_spanned!(Span::call_site()=> #private::object(&[]))),
-        Some([only]) if as_group(only, Delimiter::Brace).is_some() => structure(private, only),
+        None => Ok(Meta::Absent),
+        Some([only]) if as_group(only, Delimiter::Brace).is_some() => Ok(Meta::Fields(fields(private, only)?)),
         Some([TokenTree::Literal(literal)]) => {
             Err(Error::new(literal.span(), "`meta` is an object: write `meta = { \"key\": value }`"))
         }
@@ -24,10 +45,7 @@ pub(crate) fn expand(private: &TokenStream, value: Option<&[TokenTree]>) -> Resu
                 "`meta` is an object in braces, not parentheses: write `meta = { \"key\": value }`",
             ))
         }
-        Some(expression) => {
-            let value = field(expression);
-            Ok(quote_spanned!(Span::call_site()=> #private::value(#value)))
-        }
+        Some(expression) => Ok(Meta::Value(field(expression))),
     }
 }
 
@@ -40,8 +58,8 @@ fn value(private: &TokenStream, value: &[TokenTree]) -> Result<TokenStream> {
     match value {
         [only] if is_word(only, "null") => Ok(quote_spanned!(only.span()=> &())),
         [only] if as_group(only, Delimiter::Brace).is_some() => {
-            let object = structure(private, only)?;
-            Ok(quote_spanned!(Span::call_site()=> &#object))
+            let fields = fields(private, only)?;
+            Ok(quote_spanned!(Span::call_site()=> &#private::object(&[#fields])))
         }
         [only] => match as_group(only, Delimiter::Bracket).map(|group| tokens(group.stream())) {
             Some(items) if !items.iter().any(|token| is_punct(token, ';')) => list(private, &items),
@@ -65,7 +83,7 @@ fn list(private: &TokenStream, mut rest: &[TokenTree]) -> Result<TokenStream> {
     Ok(quote_spanned!(Span::call_site()=> &#private::list(&[#items])))
 }
 
-fn structure(private: &TokenStream, braces: &TokenTree) -> Result<TokenStream> {
+fn fields(private: &TokenStream, braces: &TokenTree) -> Result<TokenStream> {
     let inner = as_group(braces, Delimiter::Brace).map(|group| tokens(group.stream())).unwrap_or_default();
     let mut rest = &inner[..];
     let mut entries = TokenStream::new();
@@ -74,7 +92,7 @@ fn structure(private: &TokenStream, braces: &TokenTree) -> Result<TokenStream> {
         (entry, rest) = self::entry(private, rest)?;
         entries.extend(entry);
     }
-    Ok(quote_spanned!(Span::call_site()=> #private::object(&[#entries])))
+    Ok(entries)
 }
 
 /// `key: value` or `name`, and the comma after it.

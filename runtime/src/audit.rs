@@ -59,10 +59,13 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`is_config`](Error::is_config): there is no user token (`OTAS_USER_TOKEN`) or no project id (`OTAS_PROJECT_ID`), or the HTTP client
+    /// [`is_disabled`](Error::is_disabled): OTAS is switched off. [`is_config`](Error::is_config): there is no user token (`OTAS_USER_TOKEN`) or no project id (`OTAS_PROJECT_ID`), or the HTTP client
     /// cannot be built. Otherwise the thread cannot be started.
     pub fn new(config: &Config) -> Result<Self> {
         let settings = &config.0;
+        if settings.disabled {
+            return Err(Error::new(Kind::Disabled));
+        }
         let user_token = settings.user_token.clone().ok_or_else(|| {
             Error::config("no user token is set, which reading back needs; set OTAS_USER_TOKEN (or the builder's field `user_token`)")
         })?;
@@ -75,7 +78,7 @@ impl Reader {
             brain: server(&settings.brain)?,
             user_token,
             project_id: header(project_id, "project id")?,
-            link: Link::start()?,
+            link: Link::start("otas-audit")?,
         })))
     }
 

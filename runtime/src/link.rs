@@ -21,7 +21,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// Starts the thread.
-    pub(crate) fn start() -> Result<Self> {
+    pub(crate) fn start(name: &str) -> Result<Self> {
         let failed = |cause: std::io::Error| {
             Error::with_source(
                 Kind::Thread("the library's thread cannot be started; the system refuses threads or files"),
@@ -32,7 +32,7 @@ impl Link {
         let handle = runtime.handle().clone();
         let (running, dropped) = oneshot::channel::<()>();
         std::thread::Builder::new()
-            .name("otas".into())
+            .name(name.to_owned())
             .spawn(move || {
                 // Ends with an error when the link is dropped: that is the signal.
                 let _ = runtime.block_on(dropped);

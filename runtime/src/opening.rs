@@ -36,7 +36,7 @@ impl Opening {
         let started = if client.is_disabled() {
             Err(Error::new(Kind::Disabled))
         } else {
-            client.pause().turn(client.world().now()).map(drop).and_then(|()| client.process())
+            client.process().and_then(|process| process.pause.turn(client.world()).map(drop).map(|()| process))
         };
         Self(match started {
             Ok(process) => Started::Running(process.link.spawn(within_limits(client.clone(), process.clone(), meta))),
@@ -71,13 +71,13 @@ async fn within_limits(client: Client, process: Arc<Process>, meta: Map<String, 
     let client = &client;
     let late = |_| Error::new(Kind::Timeout { server: UASAM, after: limit });
     let deadline = tokio::time::Instant::now() + limit;
-    let waited = tokio::time::timeout_at(deadline, client.opens().acquire()).await.map_err(late)?;
+    let waited = tokio::time::timeout_at(deadline, process.opens.acquire()).await.map_err(late)?;
     let _place = waited.map_err(|_| Error::new(Kind::Thread("the library's thread has ended")))?;
-    let turn = client.pause().turn(client.world().now())?;
+    let turn = process.pause.turn(client.world())?;
     let granted = tokio::time::timeout_at(deadline, grant(client, &process, &meta)).await.map_err(late);
     let granted = granted.and_then(|granted| granted);
     match &granted {
-        Err(error) if error.is_failure_of_server() => turn.failed(client.world().now()),
+        Err(error) if error.is_failure_of_server() => turn.failed(),
         _ => turn.answered(),
     }
     let grant = granted?;

@@ -9,7 +9,7 @@ use crate::meta::{self, Meta};
 use crate::run::{self, Stage};
 
 pub use crate::meta::Field;
-pub use crate::run::{Handler, InSession};
+pub use crate::run::{Continue, Handler, InSession};
 
 /// A call that has not begun: what to open, or that nothing is to be opened.
 #[derive(Debug)]
@@ -31,6 +31,16 @@ pub fn open(function: &'static str, meta: Meta) -> Prepared {
         Ok(client) => Stage::asked(client, function, meta),
         Err(error) => Stage::Failed { error, client: None },
     })))
+}
+
+/// As [`open`], for a meta that is written down field by field: one call less for the compiler to look at.
+pub fn open_fields(function: &'static str, fields: &[(&str, &dyn Field)]) -> Prepared {
+    open(function, meta::object(fields))
+}
+
+/// As [`open`], without a meta.
+pub fn bare(function: &'static str) -> Prepared {
+    if wanted() { open(function, Meta::default()) } else { unopened() }
 }
 
 /// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.
@@ -81,14 +91,14 @@ pub fn value(value: &dyn Field) -> Meta {
 }
 
 /// `on_error = continue`: a call without a session runs all the same.
-pub fn in_session<B: Future>(prepared: Prepared, body: B) -> InSession<B, ()> {
+pub fn in_session<B>(prepared: Prepared, body: B) -> InSession<B, Continue> {
     InSession::new(prepared.0, None, body)
 }
 
 /// `on_error = fail`, or a handler of the user's: a call without a session has the value that the handler makes of the failure.
-pub fn in_session_or<B, H>(prepared: Prepared, handler: Handler<H, B::Output>, body: B) -> InSession<B, H>
+pub fn in_session_or<B, H, R>(prepared: Prepared, handler: Handler<H, R>, body: B) -> InSession<B, Handler<H, R>>
 where
-    B: Future,
+    B: Future<Output = R>,
 {
     InSession::new(prepared.0, Some(handler), body)
 }
@@ -130,7 +140,10 @@ pub fn never<T>() -> T {
 }
 
 /// `main`: what is not delivered yet goes out before the program ends. In a box, so that the run is not stored twice.
-pub async fn and_flush<B: Future, H>(run: InSession<B, H>) -> B::Output {
+pub async fn and_flush<B, F, R>(run: InSession<B, F>) -> R
+where
+    InSession<B, F>: Future<Output = R>,
+{
     let client = run.client();
     let output = Box::pin(run).await;
     crate::default::flush_at_exit(client).await;

@@ -110,6 +110,10 @@ impl Stage {
     }
 }
 
+/// `on_error = continue`: there is no handler, and never a value of this type.
+#[derive(Debug)]
+pub enum Continue {}
+
 /// What makes the function's value of a failure, and how it is called.
 #[derive(Debug)]
 pub struct Handler<H, R> {
@@ -120,85 +124,90 @@ pub struct Handler<H, R> {
 pin_project! {
     /// A body, and the session that it runs in.
     ///
-    /// A hand-written future: an `async fn` would hold the body twice, and twice again for each level of nesting.
+    /// Written by hand: an `async fn` would hold the body twice, and twice again for each level of nesting. An `enum`, as an `Option`
+    /// around the body would be one more layer of types, and those are limited too. Without bounds, as each is checked for each function.
+    #[project = Run]
     #[must_use = "futures do nothing unless polled"]
-    pub struct InSession<B: Future, H> {
-        stage: Option<Box<Stage>>,
-        handler: Option<Handler<H, B::Output>>,
-        #[pin]
-        body: Option<B>,
+    pub enum InSession<B, F> {
+        #[doc(hidden)]
+        Running {
+            stage: Option<Box<Stage>>,
+            failure: Option<F>,
+            #[pin]
+            body: B,
+        },
+        #[doc(hidden)]
+        Ended,
     }
 
-    impl<B: Future, H> PinnedDrop for InSession<B, H> {
+    impl<B, F> PinnedDrop for InSession<B, F> {
         fn drop(this: Pin<&mut Self>) {
-            if this.stage.is_some() {
-                this.drop_body();
-            }
+            this.drop_body();
         }
     }
 }
 
-impl<B: Future, H> fmt::Debug for InSession<B, H> {
+impl<B, F> fmt::Debug for InSession<B, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InSession").field("stage", &self.stage).finish_non_exhaustive()
+        match self {
+            Self::Running { stage, .. } => f.debug_tuple("InSession").field(stage).finish(),
+            Self::Ended => f.write_str("InSession(Ended)"),
+        }
     }
 }
 
-impl<B: Future, H> InSession<B, H> {
-    pub(crate) fn new(stage: Option<Box<Stage>>, handler: Option<Handler<H, B::Output>>, body: B) -> Self {
-        Self { stage, handler, body: Some(body) }
+impl<B, F> InSession<B, F> {
+    pub(crate) fn new(stage: Option<Box<Stage>>, failure: Option<F>, body: B) -> Self {
+        Self::Running { stage, failure, body }
     }
 
     pub(crate) fn client(&self) -> Option<Client> {
-        self.stage.as_ref().and_then(|stage| stage.client())
+        match self {
+            Self::Running { stage, .. } => stage.as_ref().and_then(|stage| stage.client()),
+            Self::Ended => None,
+        }
     }
 
-    /// A body that is cancelled half-way is dropped where it ran: inside its session.
-    #[inline(never)]
-    fn drop_body(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        if let (Some(Stage::Inside { scope, span }), true) = (this.stage.as_deref(), this.body.is_some()) {
-            scope.clone().enter_to_drop(|| span.in_scope(|| this.body.set(None)));
+    /// A body is dropped where it ran, inside its session, be it at its end or half-way.
+    fn drop_body(mut self: Pin<&mut Self>) {
+        let Run::Running { stage, .. } = self.as_mut().project() else { return };
+        // Taken, as `set` drops what was there, and so comes by here once more.
+        if let Some(Stage::Inside { scope, span }) = stage.take().map(|stage| *stage) {
+            scope.enter_to_drop(|| span.in_scope(|| self.set(Self::Ended)));
         }
+    }
+
+    /// Polls the body inside its session; before that, opens it. `value` is what the function returns where a handler was given.
+    fn poll_with<R>(mut self: Pin<&mut Self>, cx: &mut Context<'_>, value: impl FnOnce(F, Error) -> R) -> Poll<R>
+    where
+        B: Future<Output = R>,
+    {
+        let Run::Running { stage, failure, body } = self.as_mut().project() else {
+            // What has ended is not polled again, as with any future.
+            return Poll::Pending;
+        };
+        let Some(stage) = stage else { return body.poll(cx) };
+        let output = match ready!(stage.poll_inside(failure.is_some(), cx)).map_err(|error| (error, failure.take())) {
+            Err((error, Some(failure))) => value(failure, error),
+            _ => ready!(stage.enter(|| body.poll(cx))),
+        };
+        self.set(Self::Ended);
+        Poll::Ready(output)
     }
 }
 
-impl<B: Future, H> Future for InSession<B, H> {
+impl<B: Future> Future for InSession<B, Continue> {
     type Output = B::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
-        if self.stage.is_some() {
-            return self.poll_staged(cx);
-        }
-        match self.project().body.as_pin_mut() {
-            Some(body) => body.poll(cx),
-            None => Poll::Pending,
-        }
+        self.poll_with(cx, |no_handler, _| match no_handler {})
     }
 }
 
-impl<B: Future, H> InSession<B, H> {
-    /// Apart, so that a call with nothing around it costs next to nothing.
-    #[inline(never)]
-    fn poll_staged(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
-        let mut this = self.project();
-        let Some(stage) = this.stage else {
-            return Poll::Pending;
-        };
-        if let Err(error) = ready!(stage.poll_inside(this.handler.is_some(), cx)) {
-            if let Some(Handler { handler, call }) = this.handler.take() {
-                this.body.set(None);
-                return Poll::Ready(call(handler, error));
-            }
-        }
-        stage.enter(|| {
-            // A body that has ended is not polled again, as with any future.
-            let Some(body) = this.body.as_mut().as_pin_mut() else {
-                return Poll::Pending;
-            };
-            let output = ready!(body.poll(cx));
-            this.body.set(None);
-            Poll::Ready(output)
-        })
+impl<B: Future, H> Future for InSession<B, Handler<H, B::Output>> {
+    type Output = B::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
+        self.poll_with(cx, |Handler { handler, call }, error| call(handler, error))
     }
 }

@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 use tokio::task::futures::TaskLocalFuture;
 
 use crate::client::Client;
@@ -145,6 +146,8 @@ struct Inner {
     one: tokio::sync::Mutex<()>,
     /// A renewal runs in the background.
     renewing: AtomicBool,
+    /// It has ended, well or not.
+    renewed: Notify,
     /// How many calls outside the domain have started.
     calls: AtomicU64,
 }
@@ -154,8 +157,8 @@ impl Session {
         let world = client.world();
         let (process, now) = (world.process_id(), world.now());
         let renewal = RwLock::new(Renewal::new(grant, client.settings().renew_before, now));
-        let (one, renewing, calls) = Default::default();
-        Self(Arc::new(Inner { client, meta, process, renewal, one, renewing, calls }))
+        let (one, renewing, renewed, calls) = Default::default();
+        Self(Arc::new(Inner { client, meta, process, renewal, one, renewing, renewed, calls }))
     }
 
     /// The session of this task; `None` outside every session, where it could not be opened, and where OTAS is switched off.
@@ -245,20 +248,27 @@ impl Session {
         self.renewal(|renewal| renewal.grant.clone())
     }
 
-    /// What a request is to use: renewed before it expires, and waited for only where it has expired already.
-    pub(crate) async fn grant_to_use(&self) -> Result<Arc<Grant>> {
+    /// What a request is to use: renewed before it expires. Where it has expired already the new one is waited for, at most for `patience`;
+    /// after that the old token is the best that there is.
+    pub(crate) async fn grant_to_use(&self, patience: Duration) -> Result<Arc<Grant>> {
         self.check_process()?;
-        let now = self.0.client.world().now();
-        // Read at once: a renewal that ends in between would be made again.
-        match self.renewal(|renewal| (renewal.due(now), renewal.ended)) {
-            (Due::No, _) => {}
-            (Due::Soon, _) => self.renew_in_background(),
-            (Due::Now, ended) => {
-                // Said where it failed; the old token is the best that there is.
-                let _ = self.continuation(ended).await;
+        match self.due() {
+            Due::No => {}
+            Due::Soon => self.renew_in_background(),
+            Due::Now => {
+                let session = self.clone();
+                self.0.client.in_background_until(async move { session.wait_for_renewal(patience).await }).await;
             }
         }
         Ok(self.grant())
+    }
+
+    /// Runs on the library's thread, which has a clock. The renewal goes on when nobody waits for it any more.
+    async fn wait_for_renewal(self, patience: Duration) {
+        let mut renewed = std::pin::pin!(self.0.renewed.notified());
+        renewed.as_mut().enable();
+        self.renew_in_background();
+        let _ = tokio::time::timeout(patience, renewed).await;
     }
 
     /// The place of a call that starts now among those of the session.
@@ -285,11 +295,16 @@ impl Session {
             if session.due() != Due::No {
                 let _ = session.continuation(ended).await;
             }
-            session.0.renewing.store(false, Ordering::Release);
+            session.renewal_ended();
         });
         if !started {
-            self.0.renewing.store(false, Ordering::Release);
+            self.renewal_ended();
         }
+    }
+
+    fn renewal_ended(&self) {
+        self.0.renewing.store(false, Ordering::Release);
+        self.0.renewed.notify_waiters();
     }
 
     /// Renews, unless a renewal has ended since `ended` was read: then its outcome is this one's too.

@@ -3,6 +3,7 @@
 mod support;
 
 mod attribute;
+mod attribute_cost;
 mod attribute_lifecycle;
 mod attribute_shapes;
 mod attribute_support;

@@ -12,8 +12,9 @@ use serde_json::json;
 use crate::support::Site;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How long the server's tokens live. Its own clock goes on as it is: only the client's runs ahead, so that the old token still serves.
-const LIFE: Duration = Duration::from_secs(600);
+/// How long the server's tokens live. Its own clock goes on as it is: only the client's runs ahead, so that the old token still serves, by
+/// less than events are kept for.
+const LIFE: Duration = Duration::from_secs(4 * 60);
 
 struct Set {
     site: Site,

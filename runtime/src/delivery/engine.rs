@@ -150,7 +150,9 @@ impl Engine {
                 if outage {
                     self.plan.outage.failed(wait, now, (self.random)());
                 }
-                let pause = Pause::after(wait, flying.item.history.tries, now, (self.random)());
+                // An outage is the destination's: each event goes as soon as that is over.
+                let pause =
+                    if outage { None } else { Pause::after(wait, flying.item.history.tries, now, (self.random)()) };
                 self.queue.retried(why);
                 self.plan.put_back(flying, pause);
             }

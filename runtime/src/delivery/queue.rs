@@ -208,6 +208,8 @@ impl Queue {
         if state.stats.pending == 0 {
             return None;
         }
+        // Those that nobody waits for any more, their deadlines being over.
+        state.watchers.retain(|watcher| watcher.done.as_ref().is_some_and(|done| !done.is_closed()));
         let (tell, done) = oneshot::channel();
         let left = Arc::new(AtomicU64::new(state.stats.pending));
         let up_to = state.next;

@@ -1,7 +1,7 @@
 //! Sends one request of the user: each hop with the token or without it, as its own URL demands.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue, Method};
 use reqwest::{Request, Response};
@@ -27,7 +27,7 @@ pub(crate) async fn send(way: Way, mut request: Request) -> reqwest::Result<Resp
     let most = settings.map_or(REDIRECTS, |settings| settings.redirects);
     let limit = request.timeout().copied().or(settings.and_then(|settings| settings.request_timeout));
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    let mut border = Border::new(&way, &mut request).await;
+    let mut border = Border::new(&way, &mut request, limit).await;
     let mut hops = 0;
     loop {
         let spare = if hops < most { Spare::of(&mut request) } else { None };
@@ -61,13 +61,13 @@ struct Border<'a> {
 }
 
 impl<'a> Border<'a> {
-    async fn new(way: &'a Way, request: &mut Request) -> Self {
+    async fn new(way: &'a Way, request: &mut Request, limit: Option<Duration>) -> Self {
         let client = way.client.as_ref();
         let session = way.session.as_ref();
         let own_headers = redirect::has_secrets(request.headers());
         let by_hand = own_headers.then(|| request.headers_mut().remove(header::SESSION_TOKEN)).flatten();
         let grant = match session {
-            Some(session) => grant_of(session).await,
+            Some(session) => grant_of(session, limit).await,
             None => None,
         };
         if let (None, Some(client)) = (session, client.filter(|client| !client.is_disabled())) {
@@ -88,8 +88,8 @@ impl<'a> Border<'a> {
             }
         } else if let Some(stretch) = &mut self.stretch {
             stretch.goes_on(request);
-        } else if let (Some(client), Some(session), Some(grant)) = (self.client, self.session, &self.grant) {
-            self.stretch = Some(Stretch::begin(client, session, grant.origin.clone(), request));
+        } else if let (Some(session), Some(grant)) = (self.session, &self.grant) {
+            self.stretch = Some(Stretch::begin(session, grant.origin.clone(), request));
         }
     }
 
@@ -136,12 +136,15 @@ fn is_otas(client: &Client, url: &Url) -> bool {
         url.host_str() == base.host_str()
             && url.port_or_known_default() == base.port_or_known_default()
             && url.scheme() == base.scheme()
+            && url.path().starts_with(base.path())
     };
     at(&client.settings().uasam) || at(&client.settings().brain)
 }
 
-async fn grant_of(session: &Session) -> Option<Arc<Grant>> {
-    match session.grant_to_use().await {
+/// The token to use. An expired one is waited for, in half of the time that the request has: the other half is for its answer.
+async fn grant_of(session: &Session, limit: Option<Duration>) -> Option<Arc<Grant>> {
+    let patience = limit.map_or(session.client().settings().open_timeout, |limit| limit / 2);
+    match session.grant_to_use(patience).await {
         Ok(grant) => Some(grant),
         Err(error) => {
             notice::warn(&format!("a request is sent without a token: {error}"));

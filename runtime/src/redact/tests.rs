@@ -130,6 +130,14 @@ fn ordinary_text_is_left_alone() {
 #[test]
 fn the_processs_own_secrets_are_masked_literally() {
     assert_eq!(text(&format!("x{KEY}y")), "x[redacted]y");
+    assert_eq!(text(&format!("_{KEY}{KEY}_._é")), "_[redacted][redacted]_._é");
+    let redactor = Redactor::default();
+    let pass = redactor.pass([&b"plainsecret"[..], b"short", b""]);
+    assert_eq!(pass.known("p plainsecret short"), "p [redacted] short");
+    for length in 0..KEY.len() {
+        let masked = text(&format!("a.b_c z{}", &KEY[..length]));
+        assert_eq!(masked.ends_with("z[redacted]"), length >= SHORTEST, "{masked}");
+    }
 }
 
 #[test]

@@ -1,0 +1,93 @@
+"""Writes crates of async functions for attribute.py: plain, and below each attribute that is compared."""
+
+BODY = """    let mut total = seed;
+    let mut seen: Vec<String> = Vec::new();
+    for step in 0..limit {
+        let text = format!("{name}-{step}");
+        if text.len() > 20 {
+            seen.push(text);
+            continue;
+        }
+        let parsed = match text.rsplit('-').next() {
+            Some(tail) => tail.parse::<u64>().map_err(|error| error.to_string())?,
+            None => return Err(String::from("no tail")),
+        };
+        total = total.wrapping_add(parsed);
+        step_NUMBER(total).await;
+        if total % 7 == 0 {
+            seen.retain(|one| one.len() > 3);
+        }
+    }
+    let mut counts = HashMap::new();
+    for one in &seen {
+        *counts.entry(one.len()).or_insert(0usize) += 1;
+    }
+    let longest = counts.keys().copied().max().unwrap_or_default();
+    let mut lines = seen.iter().map(|one| one.to_uppercase()).collect::<Vec<_>>();
+    lines.sort();
+    if let Some(first) = lines.first() {
+        total += first.len() as u64;
+    }
+    step_NUMBER(longest as u64).await;
+    let joined = lines.join(",");
+    let summary = Summary {
+        total,
+        joined,
+        longest,
+    };
+    if summary.total == 0 {
+        return Err(format!("{name}: nothing"));
+    }
+    Ok(summary)
+"""
+
+HEAD = """#![allow(dead_code)]
+use std::collections::HashMap;
+
+pub struct Summary {
+    pub total: u64,
+    pub joined: String,
+    pub longest: usize,
+}
+"""
+
+ATTRIBUTES = {
+    "plain": "",
+    "otas": '#[otas::otas_session(meta = { "name": name, "limit": limit, seed })]',
+    "otas, no meta": "#[otas::otas_session]",
+    "tracing": "#[tracing::instrument(skip_all)]",
+    "fastrace": "#[fastrace::trace]",
+}
+
+
+def functions(attribute, count=300):
+    """A crate of `count` functions below the attribute."""
+    parts = [HEAD]
+    for number in range(count):
+        parts.append(f"async fn step_{number}(_: u64) {{}}\n")
+        parts.append(ATTRIBUTES[attribute])
+        parts.append(f"pub async fn call_{number}(name: &str, limit: usize, seed: u64) -> Result<Summary, String> {{")
+        parts.append(BODY.replace("NUMBER", str(number)) + "}\n")
+    # Called, so that code is made of them.
+    parts.append("pub fn all() -> usize {\n    let mut size = 0;")
+    parts.extend(f"    size += spawn(call_{number}(\"a\", 1, 2));" for number in range(count))
+    parts.append("    size\n}\n")
+    parts.append(
+        "fn spawn<F: std::future::Future>(future: F) -> usize {\n"
+        "    let mut future = Box::pin(future);\n"
+        "    let mut context = std::task::Context::from_waker(std::task::Waker::noop());\n"
+        "    usize::from(future.as_mut().poll(&mut context).is_ready())\n}\n"
+    )
+    return "\n".join(parts)
+
+
+def chain(attribute, length):
+    """A program that spawns `length` nested calls."""
+    attribute = "#[otas::otas_session]" if attribute == "otas" else ATTRIBUTES[attribute]
+    parts = []
+    for number in range(length):
+        inner = f"call_{number + 1}().await + 1" if number + 1 < length else "tokio::task::yield_now().await; 1"
+        parts.append(f"{attribute}\nasync fn call_{number}() -> usize {{ {inner} }}")
+    parts.append("fn main() { let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();")
+    parts.append("    runtime.block_on(async { tokio::spawn(call_0()).await }).unwrap(); }")
+    return "\n".join(parts)

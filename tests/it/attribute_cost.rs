@@ -1,0 +1,119 @@
+//! What an annotated call costs where it is counted in bytes and levels; what is counted in time is in the bench.
+
+use std::future::Future;
+
+use otas::otas_session;
+
+/// At most so many bytes more than the plain future, and so many with each further level.
+const MOST: usize = 56;
+
+async fn wait() {
+    tokio::task::yield_now().await;
+}
+
+macro_rules! both {
+    ($($name:ident: $attribute:meta;)*) => {
+        $(mod $name {
+            use super::wait;
+
+            #[$attribute]
+            pub async fn empty() {}
+
+            #[$attribute]
+            pub async fn local() -> u8 {
+                let local = [1; 1024];
+                wait().await;
+                local.iter().sum()
+            }
+
+            #[$attribute]
+            pub async fn argument(argument: [u8; 1024]) -> u8 {
+                wait().await;
+                argument.iter().sum()
+            }
+
+            #[$attribute]
+            pub async fn unused(_argument: [u8; 1024]) {
+                wait().await;
+            }
+
+            #[$attribute]
+            pub async fn borrowed(argument: &[u8; 1024]) -> u8 {
+                wait().await;
+                argument.iter().sum()
+            }
+
+            #[$attribute]
+            pub async fn one() -> u8 {
+                local().await
+            }
+
+            #[$attribute]
+            pub async fn two() -> u8 {
+                one().await
+            }
+
+            #[$attribute]
+            pub async fn three() -> u8 {
+                two().await
+            }
+        })*
+    };
+}
+
+both! {
+    plain: allow(unused);
+    annotated: otas::otas_session;
+    with_meta: otas::otas_session(meta = { "a": 1, "b": [1, 2], "c": "text" });
+}
+
+fn size<F: Future>(future: F) -> usize {
+    let size = size_of_val(&future);
+    drop(future);
+    size
+}
+
+#[test]
+fn the_future_grows_by_few_bytes() {
+    let grown = |annotated: usize, plain: usize| {
+        println!("{plain} bytes plain, {annotated} annotated");
+        annotated <= plain + MOST
+    };
+    assert!(grown(size(annotated::empty()), size(plain::empty())));
+    assert!(grown(size(annotated::local()), size(plain::local())));
+    assert!(grown(size(with_meta::local()), size(plain::local())));
+    assert!(grown(size(annotated::argument([0; 1024])), size(plain::argument([0; 1024]))));
+    assert!(grown(size(annotated::unused([0; 1024])), size(plain::unused([0; 1024]))));
+    assert!(grown(size(annotated::borrowed(&[0; 1024])), size(plain::borrowed(&[0; 1024]))));
+    assert!(grown(size(annotated::one()), size(plain::one()) + MOST));
+    assert!(grown(size(annotated::two()), size(plain::two()) + 2 * MOST));
+    assert!(grown(size(annotated::three()), size(plain::three()) + 3 * MOST));
+}
+
+macro_rules! chain {
+    ($($name:ident => $next:ident,)*) => {
+        $(#[otas_session]
+        async fn $name(x: &'static str) -> usize {
+            $next(x).await + 1
+        })*
+    };
+}
+
+chain! {
+    c01 => c02, c02 => c03, c03 => c04, c04 => c05, c05 => c06, c06 => c07, c07 => c08, c08 => c09,
+    c09 => c10, c10 => c11, c11 => c12, c12 => c13,
+}
+
+#[otas_session]
+async fn c13(x: &'static str) -> usize {
+    wait().await;
+    x.len()
+}
+
+/// The compiler follows types to a depth of 128: that is 30 plain functions, and 11 under `tracing::instrument`.
+#[tokio::test]
+async fn thirteen_annotated_calls_can_be_nested_and_spawned() {
+    let nested = tokio::spawn(c01("x")).await;
+
+    assert_eq!(nested.ok(), Some(13));
+}
