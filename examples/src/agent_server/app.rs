@@ -1,9 +1,9 @@
 //! The server itself: one session for each request, wherever its work goes on.
 //!
 //! Where OTAS cannot be reached, requests are answered all the same: the body of an annotated handler then runs without a session, its calls
-//! go out without a token and are not logged, a warning says why, and it is counted (`Client::stats`). The first three requests wait for the
-//! connection to fail (3 seconds at the most); after that, opening pauses, and nobody waits. To refuse such requests instead, write
-//! `on_error = fail`.
+//! go out without a token and are not logged, a warning says why, and it is counted (`Client::stats`). The first requests wait until that is
+//! known (at once where the connection is refused, 10 seconds at the most where nothing answers); after three failures opening pauses, and
+//! nobody waits. To refuse such requests instead, write `on_error = fail`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
