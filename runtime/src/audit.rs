@@ -59,23 +59,26 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`is_config`](Error::is_config): there is no user token (`OTAS_USER_TOKEN`) or no project id (`OTAS_PROJECT_ID`), or the HTTP client
+    /// [`is_disabled`](Error::is_disabled): OTAS is switched off. [`is_config`](Error::is_config): there is no user token (`OTAS_USER_TOKEN`) or no project id (`OTAS_PROJECT_ID`), or the HTTP client
     /// cannot be built. Otherwise the thread cannot be started.
     pub fn new(config: &Config) -> Result<Self> {
         let settings = &config.0;
+        if settings.disabled {
+            return Err(Error::new(Kind::Disabled));
+        }
         let user_token = settings.user_token.clone().ok_or_else(|| {
             Error::config("no user token is set, which reading back needs; set OTAS_USER_TOKEN (or the builder's field `user_token`)")
         })?;
         let project_id = settings.project_id.as_deref().ok_or_else(|| {
             Error::config("no project id is set, which reading back needs; set OTAS_PROJECT_ID (or the builder's field `project_id`)")
         })?;
-        let server = |url: &Url| Ok::<_, Error>((plain_http(url, settings.connect_timeout, ANSWER)?, url.clone()));
+        let server = |url: &Url| Ok::<_, Error>((plain_http(url, settings.connect_timeout)?, url.clone()));
         Ok(Self(Arc::new(Inner {
             uasam: server(&settings.uasam)?,
             brain: server(&settings.brain)?,
             user_token,
             project_id: header(project_id, "project id")?,
-            link: Link::start()?,
+            link: Link::start("otas-audit")?,
         })))
     }
 

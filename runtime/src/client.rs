@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
 
 use crate::config::{Config, Settings};
 use crate::delivery::{Left, Stats};
@@ -19,13 +18,9 @@ use crate::link::is_loopback;
 use crate::meta::Meta;
 use crate::notice;
 use crate::opening::Opening;
-use crate::pause::Pause;
 use crate::process::Process;
 use crate::session::{Scope, Session};
 use crate::world::World;
-
-/// How many sessions are being opened at a time; each costs the server a fifth of a second.
-const OPENS_AT_A_TIME: usize = 8;
 
 /// Opens sessions, and owns what they need: the configuration, the library's thread, the HTTP client of your requests.
 ///
@@ -46,8 +41,6 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     settings: Arc<Settings>,
     process: Mutex<Option<Arc<Process>>>,
-    pause: Pause,
-    opens: Semaphore,
     pool: Pool,
     counts: Counts,
 }
@@ -70,14 +63,7 @@ impl Client {
     pub fn new(config: Config) -> Result<Self> {
         let settings = config.0;
         let pool = Pool::new(&settings)?;
-        let client = Self(Arc::new(Inner {
-            settings,
-            process: Mutex::new(None),
-            pause: Pause::default(),
-            opens: Semaphore::new(OPENS_AT_A_TIME),
-            pool,
-            counts: Counts::default(),
-        }));
+        let client = Self(Arc::new(Inner { settings, process: Mutex::new(None), pool, counts: Counts::default() }));
         client.warn_of_doubtful_settings();
         Ok(client)
     }
@@ -104,12 +90,15 @@ impl Client {
     /// * [`is_refused`](Error::is_refused): the agent key is wrong, revoked or expired.
     /// * [`is_answer`](Error::is_answer): something that is not OTAS answered.
     /// * [`is_paused`](Error::is_paused): opening failed several times in a row, and pauses (1 to 30 seconds).
-    pub async fn open(&self, meta: impl Serialize) -> Result<Session> {
-        if self.is_disabled() {
-            return Err(Error::new(Kind::Disabled));
-        }
-        let meta = Meta::from_serialize(&meta).into_object()?;
-        self.start_open(meta).await
+    pub fn open(&self, meta: impl Serialize) -> impl Future<Output = Result<Session>> + Send {
+        // Written down at once: the future holds nothing of the meta's type, and is `Send` whatever that is.
+        let meta = if self.is_disabled() {
+            Err(Error::new(Kind::Disabled))
+        } else {
+            Meta::from_serialize(&meta).into_object()
+        };
+        let client = self.clone();
+        async move { client.start_open(meta?).await }
     }
 
     /// Runs a future in which this client is the default: for the attribute, and for [`http`](crate::http). An outer session is not
@@ -137,10 +126,13 @@ impl Client {
     /// Takes no further event, flushes for at most `deadline`, drops what is left then, and tells how many that were. Sessions can still be
     /// opened; calls outside the domain still go out, and their events are counted as dropped.
     pub async fn shutdown(&self, deadline: Duration) -> Left {
+        if self.is_disabled() {
+            return Left::default(); // no thread is started for it
+        }
         // Also where nothing was recorded yet: what comes later is to be dropped.
         match self.process() {
-            Ok(process) if !self.is_disabled() => process.delivery.shutdown(deadline).await,
-            _ => Left::default(),
+            Ok(process) => process.delivery.shutdown(deadline).await,
+            Err(_) => Left::default(),
         }
     }
 
@@ -164,6 +156,7 @@ impl Client {
     }
 
     /// Whether OTAS is switched off (`OTAS_DISABLED`).
+    #[inline]
     pub fn is_disabled(&self) -> bool {
         self.0.settings.disabled
     }
@@ -190,15 +183,6 @@ impl Client {
         Opening::start(self, meta)
     }
 
-    pub(crate) fn pause(&self) -> &Pause {
-        &self.0.pause
-    }
-
-    /// As many permits as sessions may be opened at a time.
-    pub(crate) fn opens(&self) -> &Semaphore {
-        &self.0.opens
-    }
-
     /// What connects this process to the servers; started when first needed, and anew in a fork.
     pub(crate) fn process(&self) -> Result<Arc<Process>> {
         let id = self.world().process_id();
@@ -222,6 +206,13 @@ impl Client {
         self.process().map(|process| process.link.spawn(future)).is_ok()
     }
 
+    /// The same, and waits for its end.
+    pub(crate) async fn in_background_until(&self, future: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(process) = self.process() {
+            let _ = process.link.spawn(future).await;
+        }
+    }
+
     /// The same, where the thread runs already.
     pub(crate) fn in_background_if_started(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
         self.started().map(|process| process.link.spawn(future)).is_some()
@@ -242,7 +233,8 @@ impl Client {
     /// A body runs without a session: counted, and said with its reason.
     pub(crate) fn went_without_session(&self, error: &Error) {
         self.0.counts.without_session.fetch_add(1, Ordering::Relaxed);
-        if error.is_paused() {
+        // That the key is refused is said once, where it happens.
+        if error.is_paused() || error.is_key_refusal() {
             tracing::debug!(target: "otas", %error, "a call runs without a session");
         } else {
             notice::warn(&format!("a call runs without a session: {}", error.with_causes()));

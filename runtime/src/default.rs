@@ -36,6 +36,13 @@ pub(crate) fn ambient() -> Result<Client> {
     }
 }
 
+/// Whether nothing is to be done at all: outside every scope, with a default client that is switched off. Known without touching a counter
+/// of handles, so that an annotated call costs next to nothing then.
+#[inline]
+pub(crate) fn is_off() -> bool {
+    PROCESS.get().is_some_and(Client::is_disabled) && !Scope::is_set()
+}
+
 /// Makes `client` the default of the process: for the attribute and [`http`](crate::http) wherever nothing else is said. Without it, a
 /// client is built from the environment at first use.
 ///
@@ -75,7 +82,8 @@ impl Drop for Guard {
             let _ = tell.send(client.flush(AT_EXIT).await);
         };
         if self.client.in_background_if_started(flush) {
-            warn_of(told.recv_timeout(AT_EXIT + MARGIN).unwrap_or_default());
+            // No word in time: the thread is stuck, and nothing was delivered since.
+            warn_of(told.recv_timeout(AT_EXIT + MARGIN).unwrap_or_else(|_| Left(self.client.stats().pending)));
         }
     }
 }
@@ -125,13 +133,13 @@ fn of_process() -> Result<Client> {
         return Err(failure.error.clone());
     }
     let built = PROCESS.get_or_try_init(Client::from_env).cloned();
-    *last = match &built {
-        Ok(_) => None,
-        Err(error) => {
-            notice::warn(&format!("no session is opened: {}", error.with_causes()));
-            let pause = last.as_ref().map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
-            Some(Failure { error: error.clone(), pause, until: now + pause })
-        }
+    let Err(error) = &built else {
+        *last = None;
+        return built;
     };
+    let pause = last.as_ref().map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
+    *last = Some(Failure { error: error.clone(), pause, until: now + pause });
+    drop(last); // a subscriber may come back here
+    notice::warn(&format!("no session is opened: {}", error.with_causes()));
     built
 }

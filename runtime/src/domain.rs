@@ -91,10 +91,12 @@ impl fmt::Display for Domain {
 impl Base {
     fn parse(text: &str) -> Result<Self> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(Error::config(format!(
-                "`{}` is not a base URL; write `https://{0}` (or `http://{0}`)",
-                text.trim_start_matches('/')
-            )));
+            return Err(Error::config(match text.trim_start_matches('/') {
+                host if is_shown(host) => {
+                    format!("`{host}` is not a base URL; write `https://{host}` (or `http://{host}`)")
+                }
+                _ => "it holds a text that is not a base URL; write `https://host`".to_owned(),
+            }));
         };
         let (wild, plain) = match rest.strip_prefix("*.") {
             Some(rest) => (true, format!("{scheme}://{rest}")),
@@ -114,7 +116,7 @@ impl Base {
             scheme: url.scheme().to_owned(),
             host: HostRule::new(wild, host.to_owned())?,
             port,
-            segments: segments(&url).filter(|segment| !segment.is_empty()).map(str::to_owned).collect(),
+            segments: url.path().trim_end_matches('/').split('/').skip(1).map(str::to_owned).collect(),
         })
     }
 
@@ -176,18 +178,25 @@ impl HostRule {
     }
 }
 
+/// Whether a text looks like a host, with a port and a path perhaps, so that a message may show it: a key or a password that was put in by
+/// mistake does not.
+fn is_shown(text: &str) -> bool {
+    let host = text.split(['/', ':']).next().unwrap_or_default();
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '*' | ':' | '/' | '[' | ']');
+    let usual = host == "localhost" || host == "*" || host.contains('.') && !host.starts_with("eyJ");
+    usual && text.len() <= 253 && text.chars().all(plain)
+}
+
 fn segments(url: &Url) -> impl Iterator<Item = &str> {
     url.path_segments().into_iter().flatten()
 }
 
-/// Whether a path that a server decodes once more would leave its directory: `/api/..%2fadmin`.
+/// Whether a server that decodes the path once more, or cuts off what stands after a `;`, would leave the directory: `/api/..%2fadmin`,
+/// `/api/..;/admin`. The URL parser has resolved every other form of `..`.
 fn climbs(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
-    if !path.contains("%2f") && !path.contains("%5c") {
-        return false; // the URL parser has resolved every other form of `..`
-    }
-    let decoded = path.replace("%2f", "/").replace("%5c", "/").replace("%2e", ".");
-    decoded.split('/').any(|segment| segment == "..")
+    let decoded = path.replace("%2f", "/").replace("%5c", "/").replace("%2e", ".").replace("%3b", ";");
+    decoded.split('/').any(|segment| segment.split(';').next() == Some(".."))
 }
 
 #[cfg(test)]
@@ -242,7 +251,11 @@ mod tests {
         assert!(!holds("https://a.example/api", "https://a.example/api/%2e%2e/admin"));
         assert!(!holds("https://a.example/api", "https://a.example/api/..%2fadmin"));
         assert!(!holds("https://a.example/api", "https://a.example/api/..%5Cadmin"));
+        assert!(!holds("https://a.example/api", "https://a.example/api/..;/admin"));
+        assert!(!holds("https://a.example/api", "https://a.example/api/..%3bx=1/admin"));
         assert!(!holds("https://a.example/api", "https://a.example//api"));
+        assert!(!holds("https://a.example/api//v1", "https://a.example/api/v1"));
+        assert!(holds("https://a.example/api//v1/", "https://a.example/api//v1/x"));
     }
 
     #[test]
@@ -265,6 +278,18 @@ mod tests {
         assert!(refusal("localhost:9000").contains("`https://localhost:9000`"));
         assert!(refusal("//a.example").contains("`https://a.example`"));
         assert!(refusal("*").contains("not a base URL"));
+    }
+
+    #[test]
+    fn a_secret_that_was_put_in_by_mistake_is_not_shown() {
+        let key = "agent_abcdefghijk_0123456789012345678901234567890123456789abc";
+        for secret in [key, "u:hunter2@api.example.com", "eyJhbGciOi.eyJhZ2VudF9.c2ln", "hunter2"] {
+            let message = refusal(secret);
+            assert!(
+                message.contains("not a base URL") && !message.contains(secret) && !message.contains("hunter2"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

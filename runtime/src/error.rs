@@ -117,6 +117,11 @@ impl Error {
         matches!(self.kind(), Kind::Forked)
     }
 
+    /// The agent key was refused.
+    pub(crate) fn is_key_refusal(&self) -> bool {
+        matches!(self.kind(), Kind::Refused { status: 401, .. })
+    }
+
     /// The server could not do its work, as against refusing: several of these in a row make opening pause.
     pub(crate) fn is_failure_of_server(&self) -> bool {
         self.is_timeout() || self.is_unreachable() || self.status().is_some_and(|status| status >= 500)

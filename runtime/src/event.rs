@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value};
 
 pub(crate) use build::{Build, keeps_text};
-pub(crate) use call::{Call, Captured, End, Headers, Origin};
-pub(crate) use post::Post;
+pub(crate) use call::{Call, Captured, End, Headers};
+pub(crate) use post::{POST, Post};
 
 use crate::token::SessionId;
 

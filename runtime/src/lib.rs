@@ -36,6 +36,7 @@
 //! | `default-tls`, `native-tls`, `rustls-no-provider` | the first | reqwest's choices of TLS |
 //! | `http2`, `charset`, `system-proxy` | yes | reqwest's |
 //! | `multipart` | no | [`http::RequestBuilder`] sends multipart forms |
+//! | `tower` | no | `tower::SessionLayer`: a server layer that keeps a session while the response body is polled |
 //! | `testing` | no | `testing`: a local OTAS in this process |
 
 mod default;
@@ -44,6 +45,8 @@ mod session;
 mod renewal;
 mod token;
 mod propagate;
+#[cfg(feature = "tower")]
+pub mod tower;
 pub mod http;
 mod opening;
 mod pause;

@@ -21,7 +21,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// Starts the thread.
-    pub(crate) fn start() -> Result<Self> {
+    pub(crate) fn start(name: &str) -> Result<Self> {
         let failed = |cause: std::io::Error| {
             Error::with_source(
                 Kind::Thread("the library's thread cannot be started; the system refuses threads or files"),
@@ -32,7 +32,7 @@ impl Link {
         let handle = runtime.handle().clone();
         let (running, dropped) = oneshot::channel::<()>();
         std::thread::Builder::new()
-            .name("otas".into())
+            .name(name.to_owned())
             .spawn(move || {
                 // Ends with an error when the link is dropped: that is the signal.
                 let _ = runtime.block_on(dropped);
@@ -53,14 +53,13 @@ impl Link {
 }
 
 /// A client for one server: it follows no redirect (the key must not travel), and asks no proxy for a loopback address.
-pub(crate) fn plain_http(base: &Url, connect: Duration, total: Duration) -> Result<reqwest::Client> {
+pub(crate) fn plain_http(base: &Url, connect: Duration) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .user_agent(concat!("otas-rust/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(connect)
-        .timeout(total);
+        .connect_timeout(connect);
     if is_loopback(base) {
         builder = builder.no_proxy();
     }
@@ -114,7 +113,7 @@ pub(crate) async fn exchange(
         let kind = if cause.is_timeout() { Kind::Timeout { server, after } } else { Kind::Unreachable { server } };
         Error::with_source(kind, cause.without_url())
     };
-    let mut response = request.send().await.map_err(failed)?;
+    let mut response = request.timeout(after).send().await.map_err(failed)?;
     let status = response.status().as_u16();
     if response.status().is_redirection() {
         let what = "a redirect, which is not followed because the agent key must not travel";

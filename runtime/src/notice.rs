@@ -1,5 +1,6 @@
 //! Warnings: through `tracing`, and the very first one to stderr where nobody has ever listened.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static TOLD: AtomicBool = AtomicBool::new(false);
@@ -8,13 +9,9 @@ static TOLD: AtomicBool = AtomicBool::new(false);
 pub(crate) fn warn(text: &str) {
     tracing::warn!(target: "otas", "{text}");
     if !tracing::dispatcher::has_been_set() && !TOLD.swap(true, Ordering::Relaxed) {
-        #[expect(
-            clippy::print_stderr,
-            reason = "the only line that this library ever prints: otherwise nobody would know"
-        )]
-        {
-            eprintln!("otas: {text} (said once; set up a `tracing` subscriber to see every warning)");
-        }
+        // The only line that this library ever prints: otherwise nobody would know. Not `eprintln`, which panics where stderr is closed.
+        let hint = "said once; set up a `tracing` subscriber to see every warning";
+        let _ = writeln!(std::io::stderr(), "otas: {text} ({hint})");
     }
 }
 

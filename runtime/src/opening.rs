@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::HeaderValue;
 use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
@@ -35,7 +36,7 @@ impl Opening {
         let started = if client.is_disabled() {
             Err(Error::new(Kind::Disabled))
         } else {
-            client.pause().turn(client.world().now()).map(drop).and_then(|()| client.process())
+            client.process().and_then(|process| process.pause.turn(client.world()).map(drop).map(|()| process))
         };
         Self(match started {
             Ok(process) => Started::Running(process.link.spawn(within_limits(client.clone(), process.clone(), meta))),
@@ -70,13 +71,13 @@ async fn within_limits(client: Client, process: Arc<Process>, meta: Map<String, 
     let client = &client;
     let late = |_| Error::new(Kind::Timeout { server: UASAM, after: limit });
     let deadline = tokio::time::Instant::now() + limit;
-    let waited = tokio::time::timeout_at(deadline, client.opens().acquire()).await.map_err(late)?;
+    let waited = tokio::time::timeout_at(deadline, process.opens.acquire()).await.map_err(late)?;
     let _place = waited.map_err(|_| Error::new(Kind::Thread("the library's thread has ended")))?;
-    let turn = client.pause().turn(client.world().now())?;
+    let turn = process.pause.turn(client.world())?;
     let granted = tokio::time::timeout_at(deadline, grant(client, &process, &meta)).await.map_err(late);
     let granted = granted.and_then(|granted| granted);
     match &granted {
-        Err(error) if error.is_failure_of_server() => turn.failed(client.world().now()),
+        Err(error) if error.is_failure_of_server() => turn.failed(),
         _ => turn.answered(),
     }
     let grant = granted?;
@@ -86,35 +87,57 @@ async fn within_limits(client: Client, process: Arc<Process>, meta: Map<String, 
     Ok(Session::new(client.clone(), meta, grant))
 }
 
-/// Asks for a token; once more where the key was refused and has changed at its source.
+/// Asks for a token; once more where the key was refused and there is another one by now. A file is read before, so that a key that is
+/// exchanged in it is in use before the old one is refused.
 async fn grant(client: &Client, process: &Process, meta: &Map<String, Value>) -> Result<Grant> {
     let Some(key) = client.settings().key.clone() else {
         return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
     };
     let body = serde_json::to_vec(&wire::CreateSession { meta })
         .map_err(|cause| Error::with_source(Kind::Meta("the meta cannot be written as JSON".into()), cause))?;
-    let first = create(client, process, &key, body.clone()).await;
-    let refused = matches!(&first, Err(error) if error.status() == Some(401));
-    if refused && key.can_change() && reread(key.clone()).await {
-        return create(client, process, &key, body).await;
+    if key.is_file() {
+        reread(key.clone()).await;
     }
-    first
+    let used = key.current();
+    let mut granted = create(client, process, used.clone(), body.clone()).await;
+    if refused(&granted) && changed(&key, &used).await {
+        granted = create(client, process, key.current(), body).await;
+    }
+    match &granted {
+        Ok(_) => key.has_worked(),
+        Err(error) if error.is_key_refusal() => key.was_refused(error),
+        Err(_) => {}
+    }
+    granted
 }
 
-async fn create(client: &Client, process: &Process, key: &KeySource, body: Vec<u8>) -> Result<Grant> {
+fn refused(granted: &Result<Grant>) -> bool {
+    granted.as_ref().is_err_and(Error::is_key_refusal)
+}
+
+/// Whether there is another key than the one that was used. A call that runs beside this one may have read it already.
+async fn changed(key: &KeySource, used: &HeaderValue) -> bool {
+    if key.can_change() && key.current() == *used {
+        reread(key.clone()).await;
+    }
+    key.current() != *used
+}
+
+async fn create(client: &Client, process: &Process, key: HeaderValue, body: Vec<u8>) -> Result<Grant> {
     let settings = client.settings();
     let request = process
         .uasam
         .post(endpoint(&settings.uasam, wire::path::CREATE_SESSION))
-        .header(wire::header::AGENT_KEY, key.current())
+        .header(wire::header::AGENT_KEY, key)
         .header(http::header::CONTENT_TYPE, "application/json")
         .body(body);
     read_grant(&exchange(UASAM, request, ANSWER_LIMIT, settings.open_timeout).await?)
 }
 
 /// Reading a file blocks, so it happens on another thread.
-async fn reread(key: KeySource) -> bool {
-    tokio::task::spawn_blocking(move || key.reread()).await.unwrap_or(false)
+async fn reread(key: KeySource) {
+    // A provider that panics leaves the key as it was.
+    let _ = tokio::task::spawn_blocking(move || key.reread()).await;
 }
 
 /// What UASAM's answer to the opening of a session means.

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::client::Client;
-use crate::default::ambient;
+use crate::default::{ambient, is_off};
 use crate::error::Error;
 use crate::meta::{self, Meta};
 use crate::run::{self, Stage};
@@ -16,7 +16,12 @@ pub use crate::run::{Continue, Handler, InSession};
 pub struct Prepared(Option<Box<Stage>>);
 
 /// Whether a meta is needed at all: not where OTAS is switched off or no client can be had.
+#[inline]
 pub fn wanted() -> bool {
+    !is_off() && ambient_opens()
+}
+
+fn ambient_opens() -> bool {
     ambient().is_ok_and(|client| !client.is_disabled())
 }
 
@@ -43,7 +48,12 @@ pub fn bare(function: &'static str) -> Prepared {
 }
 
 /// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.
+#[inline]
 pub fn unopened() -> Prepared {
+    if is_off() { Prepared(None) } else { masked() }
+}
+
+fn masked() -> Prepared {
     Prepared(match ambient() {
         Ok(client) => run::without_session(client).map(Box::new),
         Err(error) => Some(Box::new(Stage::Failed { error, client: None })),

@@ -1,17 +1,26 @@
-//! What connects this process to the servers: the thread, the plain HTTP client for UASAM, and the delivery to Brain.
+//! What connects this process to the servers: the threads, the plain HTTP client for UASAM, the limits of opening, and the delivery to Brain.
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::config::Settings;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Threads};
 use crate::error::{Error, Result};
 use crate::link::{Link, plain_http};
+use crate::pause::Pause;
 
-/// A fork gets its own: it has no thread, and must not share connections.
+/// How many sessions are being opened at a time; each costs the server a fifth of a second.
+const OPENS_AT_A_TIME: usize = 8;
+
+/// A fork gets its own: it has no thread, must not share connections, and would wait for ever for what only the parent can end.
 pub(crate) struct Process {
     pub(crate) id: u32,
     pub(crate) link: Arc<Link>,
     pub(crate) uasam: reqwest::Client,
+    pub(crate) pause: Pause,
+    /// As many permits as sessions may be opened at a time.
+    pub(crate) opens: Semaphore,
     pub(crate) delivery: Delivery,
 }
 
@@ -20,21 +29,29 @@ impl Process {
         let Some(key) = settings.key.clone() else {
             return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
         };
-        let uasam = plain_http(&settings.uasam, settings.connect_timeout, settings.open_timeout)?;
-        let link = Arc::new(Link::start()?);
-        let runner = link.clone();
-        // Each task keeps the thread until it has ended: the worker winds down after the last handle of the client is gone.
-        let delivery = Delivery::of(
-            settings,
-            key,
-            Box::new(move |task| {
-                let keeps = runner.clone();
-                runner.spawn(async move {
-                    task.await;
-                    drop(keeps);
-                });
+        let uasam = plain_http(&settings.uasam, settings.connect_timeout)?;
+        let link = Arc::new(Link::start("otas")?);
+        let timers = link.clone();
+        let threads = Threads {
+            // Started by the first event. Each task keeps its thread until it has ended: the worker winds down after the last handle of the
+            // client is gone.
+            worker: Box::new(|task| {
+                if let Ok(link) = Link::start("otas-delivery") {
+                    run(&Arc::new(link), task);
+                }
             }),
-        )?;
-        Ok(Self { id, link, uasam, delivery })
+            timers: Box::new(move |task| run(&timers, task)),
+        };
+        let delivery = Delivery::of(settings, key, threads);
+        let (pause, opens) = (Pause::default(), Semaphore::new(OPENS_AT_A_TIME));
+        Ok(Self { id, link, uasam, pause, opens, delivery })
     }
+}
+
+fn run(link: &Arc<Link>, task: impl Future<Output = ()> + Send + 'static) {
+    let keeps = link.clone();
+    link.spawn(async move {
+        task.await;
+        drop(keeps);
+    });
 }

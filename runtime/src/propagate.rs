@@ -14,45 +14,61 @@ use crate::session::{Scope, Session};
 
 /// Carries a session along with a future, a stream, or a response body: whatever is done inside belongs to the session, wherever it is polled.
 ///
-/// A session is current in a task, not in those that it starts. What looks right loses it:
+/// A session is current in a task: across `.await`, `join!`, `select!`, `timeout`, `buffer_unordered` and `FuturesUnordered`. It is not in
+/// the tasks and threads that the task starts. What looks right loses it:
 ///
 /// ```no_run
-/// # async fn call() {}
+/// # async fn call() {} fn compute() {}
 /// # #[otas::otas_session] async fn run() {
-/// tokio::spawn(call());                            // wrong: sent outside every session
-/// # let items: Vec<u8> = vec![];
+/// tokio::spawn(call());                            // each of these is sent outside every session
+/// tokio::task::spawn_blocking(compute);
+/// std::thread::spawn(compute);
 /// let mut set = tokio::task::JoinSet::new();
-/// for _ in items { set.spawn(call()); }            // wrong
+/// set.spawn(call());
 /// # }
 /// ```
 ///
 /// and this keeps it:
 ///
 /// ```no_run
-/// use otas::SessionExt;
-/// # async fn call() {}
+/// use otas::{Session, SessionExt};
+/// # async fn call() {} fn compute() {}
 /// # #[otas::otas_session] async fn run() {
 /// otas::spawn(call());
-/// # let items: Vec<u8> = vec![];
+/// otas::spawn_blocking(compute);
+/// if let Some(session) = Session::current() {
+///     std::thread::spawn(move || session.enter(compute));
+/// }
 /// let mut set = tokio::task::JoinSet::new();
-/// for _ in items { set.spawn(call().in_current_session()); }
+/// set.spawn(call().in_current_session());
+/// let mut blocking = tokio::task::JoinSet::new();
+/// blocking.spawn(otas::spawn_blocking(compute));
 /// # }
 /// ```
 ///
-/// The body of a response is polled by the server after the handler has returned; wrap the stream that it is made of:
+/// The **body of a response** is polled by the server after the handler has returned. The layer of the feature `tower` keeps the session for
+/// it; without the layer, wrap the stream that the body is made of:
 ///
 /// ```
+/// use futures_util::stream;
 /// use otas::SessionExt;
-/// # fn tokens() -> impl futures_core::Stream<Item = u8> { EmptyStream }
-/// # struct EmptyStream;
-/// # impl futures_core::Stream for EmptyStream { type Item = u8;
-/// #   fn poll_next(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<u8>> { std::task::Poll::Ready(None) } }
-/// # fn handler() {
-/// let stream = tokens().in_current_session();      // then Sse::new(stream), Body::from_stream(stream), ...
-/// # let _ = stream; }
+///
+/// #[otas::otas_session]
+/// async fn handler() -> impl futures_util::Stream<Item = u8> {
+///     let wrong = stream::iter([1, 2, 3]);
+///     let right = stream::iter([1, 2, 3]).in_current_session(); // then Sse::new(right), Body::from_stream(right), ...
+///     # drop(wrong);
+///     right
+/// }
+/// # drop(handler());
 /// ```
 ///
-/// The session stays open as long as anything holds it.
+/// Behind a **`tower` buffer** the inner service's `call` runs in a task of the buffer's; the future that it returns is polled by the caller:
+/// read the session there. An **SDK that sends from tasks of its own** gets a client that is
+/// [bound to the session](crate::http::Client::bound_to).
+///
+/// The session stays open as long as anything holds it. What is carried is also dropped in it. Where OTAS is switched off, and outside every
+/// session, nothing is carried and everything runs as without.
 pub trait SessionExt: Sized {
     /// Carries the session that is current now, when this is called. Outside every session it changes nothing.
     fn in_current_session(self) -> WithSession<Self> {
@@ -66,6 +82,14 @@ pub trait SessionExt: Sized {
 }
 
 impl<T> SessionExt for T {}
+
+impl<T> WithSession<T> {
+    /// Carries a scope; without one it changes nothing.
+    #[cfg(feature = "tower")]
+    pub(crate) fn in_scope(inner: T, scope: Option<Scope>) -> Self {
+        Self { inner: Some(inner), scope }
+    }
+}
 
 pin_project! {
     /// What [`SessionExt`] makes: a [`Future`], a [`Stream`] or an [`http_body::Body`], as its inside is one.
@@ -140,7 +164,15 @@ where
     }
 }
 
-/// [`tokio::spawn`], with the current session.
+/// [`tokio::spawn`], with the current session; outside every session it is tokio's.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # async fn call() -> u8 { 1 }
+/// let call = otas::spawn(call()); // its requests belong to the session that is current here
+/// assert_eq!(call.await.unwrap(), 1);
+/// # }
+/// ```
 ///
 /// # Panics
 ///
@@ -155,7 +187,7 @@ where
     tokio::spawn(future.in_current_session())
 }
 
-/// [`tokio::task::spawn_blocking`], with the current session.
+/// [`tokio::task::spawn_blocking`], with the current session; outside every session it is tokio's.
 ///
 /// # Panics
 ///

@@ -7,7 +7,6 @@ mod shapes;
 
 use std::borrow::Cow;
 
-use crate::event::text;
 use crate::wire;
 use names::Place;
 
@@ -32,8 +31,8 @@ impl Redactor {
 
     /// One event's redaction, with the secrets that the process holds: they are masked wherever they stand.
     pub(crate) fn pass<'a>(&'a self, known: impl IntoIterator<Item = &'a [u8]>) -> Pass<'a> {
-        let known = known.into_iter().filter_map(|secret| std::str::from_utf8(secret).ok());
-        Pass { redactor: self, known: known.filter(|secret| secret.len() >= SHORTEST).collect() }
+        let known = known.into_iter().filter_map(|secret| Known::new(std::str::from_utf8(secret).ok()?));
+        Pass { redactor: self, known: known.collect() }
     }
 
     fn is_secret(&self, name: &str, place: Place) -> bool {
@@ -44,7 +43,40 @@ impl Redactor {
 /// The redaction of one event.
 pub(crate) struct Pass<'a> {
     redactor: &'a Redactor,
-    known: Vec<&'a str>,
+    known: Vec<Known<'a>>,
+}
+
+/// A secret of the process, and a character of it that is rare in other text: the search runs from one of these to the next.
+struct Known<'a> {
+    secret: &'a str,
+    rare: char,
+    rare_at: usize,
+}
+
+impl<'a> Known<'a> {
+    fn new(secret: &'a str) -> Option<Self> {
+        let rare_at = secret.find(['_', '.']).unwrap_or(0);
+        let rare = char::from(*secret.as_bytes().get(rare_at)?);
+        (secret.is_ascii() && secret.len() >= SHORTEST).then_some(Self { secret, rare, rare_at })
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        let secret = self.secret.as_bytes();
+        let is_at = |at: usize| {
+            let start = at.checked_sub(self.rare_at);
+            start.and_then(|start| text.as_bytes().get(start..)).is_some_and(|rest| rest.starts_with(secret))
+        };
+        text.match_indices(self.rare).any(|(at, _)| is_at(at))
+    }
+
+    /// How much of the secret a text ends with, where it ends within the secret.
+    fn begun(&self, text: &str) -> Option<usize> {
+        let (text, secret) = (text.as_bytes(), self.secret.as_bytes());
+        let head = secret.first_chunk::<SHORTEST>()?;
+        let tail = &text[text.len().saturating_sub(secret.len() - 1)..];
+        let begins = |at: &usize| tail[*at..].first_chunk() == Some(head) && secret.starts_with(&tail[*at..]);
+        (0..tail.len()).find(begins).map(|at| tail.len() - at)
+    }
 }
 
 impl Pass<'_> {
@@ -78,13 +110,11 @@ impl Pass<'_> {
     pub(crate) fn known<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         for secret in &self.known {
-            if text.contains(secret) {
-                text = Cow::Owned(text.replace(secret, MASK));
+            if secret.is_in(&text) {
+                text = Cow::Owned(text.replace(secret.secret, MASK));
             }
-            let begun = (SHORTEST..secret.len()).rev().find(|&length| text.ends_with(text::cut(secret, length)));
-            if let Some(length) = begun {
-                let kept = text.len() - text::cut(secret, length).len();
-                text = Cow::Owned(format!("{}{MASK}", &text[..kept]));
+            if let Some(length) = secret.begun(&text) {
+                text = Cow::Owned(format!("{}{MASK}", &text[..text.len() - length]));
             }
         }
         text

@@ -94,6 +94,10 @@ impl Stage {
                 // Why there is no client was said when it was looked for.
                 Self::Failed { client: None, .. } => Self::Inside { scope: Scope::Empty, span: Span::none() },
             };
+            #[cfg(feature = "tower")]
+            if let Self::Inside { scope, .. } = self {
+                crate::tower::fill(scope);
+            }
         }
     }
 

@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 use tokio::task::futures::TaskLocalFuture;
 
 use crate::client::Client;
@@ -53,8 +54,18 @@ impl Scope {
     }
 
     /// Whether this task is inside any scope.
+    #[inline]
     pub(crate) fn is_set() -> bool {
         CURRENT.try_with(|_| ()).is_ok()
+    }
+
+    /// Whether both are the same session, or both none.
+    #[cfg(feature = "tower")]
+    pub(crate) fn same_session(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Session(one), Self::Session(other)) => Arc::ptr_eq(&one.0, &other.0),
+            (one, other) => !matches!(one, Self::Session(_)) && !matches!(other, Self::Session(_)),
+        }
     }
 
     /// The scope of this task.
@@ -109,6 +120,20 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
 /// session.scope(async { /* every request through otas::http belongs to the session */ }).await;
 /// # Ok(()) }
 /// ```
+///
+/// # Other processes
+///
+/// A session belongs to the process that opened it. After a fork it refuses to give its token, and the helpers send without it. To let a
+/// program that you start take part, pass it the session's id, which is no secret; it opens a session of its own and says where it belongs:
+///
+/// ```no_run
+/// # async fn parent(session: otas::Session) -> std::io::Result<()> {
+/// std::process::Command::new("worker").env("PARENT_SESSION", session.id().as_str()).spawn()?;
+/// # Ok(()) }
+/// // in the worker
+/// #[otas::otas_session(meta = { "parent_session_id": std::env::var("PARENT_SESSION").ok() })]
+/// async fn work() { /* .. */ }
+/// ```
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
@@ -121,6 +146,8 @@ struct Inner {
     one: tokio::sync::Mutex<()>,
     /// A renewal runs in the background.
     renewing: AtomicBool,
+    /// It has ended, well or not.
+    renewed: Notify,
     /// How many calls outside the domain have started.
     calls: AtomicU64,
 }
@@ -130,15 +157,20 @@ impl Session {
         let world = client.world();
         let (process, now) = (world.process_id(), world.now());
         let renewal = RwLock::new(Renewal::new(grant, client.settings().renew_before, now));
-        let (one, renewing, calls) = Default::default();
-        Self(Arc::new(Inner { client, meta, process, renewal, one, renewing, calls }))
+        let (one, renewing, renewed, calls) = Default::default();
+        Self(Arc::new(Inner { client, meta, process, renewal, one, renewing, renewed, calls }))
     }
 
     /// The session of this task; `None` outside every session, where it could not be opened, and where OTAS is switched off.
     ///
     /// A session is current inside the annotated function, [`scope`](Self::scope) and [`enter`](Self::enter), across every `.await`,
     /// `join!`, `select!` and `timeout` in them. It is **not** in tasks and threads that they start (`tokio::spawn`, `spawn_blocking`,
-    /// `std::thread`), nor in a response body that a server polls after the handler has returned.
+    /// `std::thread`), nor in a response body that a server polls after the handler has returned: [`SessionExt`](crate::SessionExt) carries it
+    /// there.
+    ///
+    /// Switched off (`OTAS_DISABLED`), it is always `None`: annotated functions run as if they were not, without evaluating their meta; the
+    /// helpers of [`http`](crate::http) send plainly; carriers carry nothing; [`Client::open`] is an error of its own kind
+    /// ([`is_disabled`](Error::is_disabled)); `flush` and `shutdown` return at once with nothing left; no thread is started.
     pub fn current() -> Option<Self> {
         match Scope::current() {
             Scope::Session(session) => Some(session),
@@ -171,7 +203,8 @@ impl Session {
         &self.0.client
     }
 
-    /// The session's token, to be sent within the project's domain by a client that this library does not know.
+    /// The session's token, to be sent within the project's domain by a client that this library does not know. Ask anew for each request: when
+    /// the token is to be renewed, this starts it, and gives the old one meanwhile.
     ///
     /// # Errors
     ///
@@ -215,19 +248,27 @@ impl Session {
         self.renewal(|renewal| renewal.grant.clone())
     }
 
-    /// What a request is to use: renewed before it expires, and waited for only where it has expired already.
-    pub(crate) async fn grant_to_use(&self) -> Result<Arc<Grant>> {
+    /// What a request is to use: renewed before it expires. Where it has expired already the new one is waited for, at most for `patience`;
+    /// after that the old token is the best that there is.
+    pub(crate) async fn grant_to_use(&self, patience: Duration) -> Result<Arc<Grant>> {
         self.check_process()?;
         match self.due() {
             Due::No => {}
             Due::Soon => self.renew_in_background(),
             Due::Now => {
-                let ended = self.renewal(|renewal| renewal.ended);
-                // Said where it failed; the old token is the best that there is.
-                let _ = self.continuation(ended).await;
+                let session = self.clone();
+                self.0.client.in_background_until(async move { session.wait_for_renewal(patience).await }).await;
             }
         }
         Ok(self.grant())
+    }
+
+    /// Runs on the library's thread, which has a clock. The renewal goes on when nobody waits for it any more.
+    async fn wait_for_renewal(self, patience: Duration) {
+        let mut renewed = std::pin::pin!(self.0.renewed.notified());
+        renewed.as_mut().enable();
+        self.renew_in_background();
+        let _ = tokio::time::timeout(patience, renewed).await;
     }
 
     /// The place of a call that starts now among those of the session.
@@ -254,11 +295,16 @@ impl Session {
             if session.due() != Due::No {
                 let _ = session.continuation(ended).await;
             }
-            session.0.renewing.store(false, Ordering::Release);
+            session.renewal_ended();
         });
         if !started {
-            self.0.renewing.store(false, Ordering::Release);
+            self.renewal_ended();
         }
+    }
+
+    fn renewal_ended(&self) {
+        self.0.renewing.store(false, Ordering::Release);
+        self.0.renewed.notify_waiters();
     }
 
     /// Renews, unless a renewal has ended since `ended` was read: then its outcome is this one's too.
@@ -280,7 +326,8 @@ impl Session {
                 Ok(())
             }
             Err(error) => {
-                if renewal.failed.is_none() {
+                // That the key is refused is said once, for all sessions.
+                if renewal.failed.is_none() && !error.is_key_refusal() {
                     notice::warn(&format!("session {previous} could not be renewed yet: {}", error.with_causes()));
                 }
                 renewal.failed(error.clone(), client.world().now());

@@ -10,8 +10,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use serde::Deserialize;
 
-use crate::event::Origin;
-
 /// The id of a session, as OTAS shows it: safe to print, to log, and to hand to another process (which opens a session of its own).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Arc<str>);
@@ -71,6 +69,20 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token([redacted])")
+    }
+}
+
+/// The session that a call belongs to; one allocation for each session, shared by its calls.
+pub(crate) struct Origin {
+    /// The session's id: its events are delivered one at a time, in the order of completion.
+    pub(crate) session_id: SessionId,
+    /// The session's token, which Brain asks for with each event.
+    pub(crate) token: HeaderValue,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin").field("session_id", &self.session_id).finish_non_exhaustive()
     }
 }
 

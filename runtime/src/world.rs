@@ -36,6 +36,16 @@ impl World {
         Duration::from_nanos(self.0.ahead_nanos.load(Ordering::Relaxed))
     }
 
+    /// The moment at which a clock that is not shifted shows what this one shows at `at`.
+    pub(crate) fn unshifted(&self, at: Instant) -> Instant {
+        at.checked_sub(self.ahead()).unwrap_or(at)
+    }
+
+    /// What this clock shows when one that is not shifted shows `at`.
+    pub(crate) fn shifted(&self, at: Instant) -> Instant {
+        at.checked_add(self.ahead()).unwrap_or(at)
+    }
+
     pub(crate) fn now(&self) -> Instant {
         let real = Instant::now();
         real.checked_add(self.ahead()).unwrap_or(real)

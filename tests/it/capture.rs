@@ -316,3 +316,66 @@ async fn what_cannot_be_delivered_by_the_deadline_is_told_as_left() {
     assert!(client.flush(30 * SECOND).await.is_empty());
     assert_eq!(client.stats().delivered, 1);
 }
+
+#[tokio::test]
+async fn an_event_tells_the_last_request_of_its_stretch_and_nothing_of_the_first() {
+    let site = Site::start().await;
+    let event = event_of(&site, async || {
+        let url = site.outside(&redirect(303, &site.outside("/final")));
+        let request = http::post(url).header("content-type", "text/plain").body("posted");
+        request.await.unwrap().text().await.unwrap();
+    })
+    .await;
+    assert_eq!(
+        (&event["method"], &event["path"], &event["request_size_bytes"]),
+        (&json!("GET"), &json!("/final"), &json!(0))
+    );
+    assert_eq!((&event["request_body"], &event["custom_properties"]["hops"]), (&Value::Null, &json!(1)));
+}
+
+#[tokio::test]
+async fn a_hook_that_blocks_holds_up_neither_a_session_nor_a_deadline() {
+    let site = Site::start().await;
+    let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let hook = move |event: Event| {
+        let _ = held.lock().unwrap().recv();
+        Some(event)
+    };
+    let client = Client::new(otas.config_builder().on_event(hook).build().unwrap()).unwrap();
+    let session = client.open(json!({})).await.unwrap();
+    session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
+    assert_eq!(client.flush(Duration::from_millis(200)).await.events(), 1);
+    client.open(json!({})).await.unwrap();
+    drop(release);
+    assert!(client.flush(10 * SECOND).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_takes_for_fifteen_minutes_is_given_up() {
+    let site = Site::start().await;
+    let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
+    let world = otas::testing::World::new();
+    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let session = client.open(json!({})).await.unwrap();
+    otas.brain().go_down().unwrap();
+    session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
+    assert_eq!(client.flush(Duration::from_millis(300)).await.events(), 1);
+    world.advance(Duration::from_secs(16 * 60));
+    assert!(client.flush(10 * SECOND).await.is_empty());
+    assert_eq!((client.stats().dropped.expired, client.stats().pending), (1, 0));
+}
+
+#[tokio::test]
+async fn a_call_that_ends_in_a_fork_is_the_other_process_s_to_tell() {
+    let site = Site::start().await;
+    let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
+    let world = otas::testing::World::new();
+    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let session = client.open(json!({})).await.unwrap();
+    let answer = session.scope(async { http::get(site.outside("/")).await.unwrap() }).await;
+    world.become_process(std::process::id() + 1);
+    answer.text().await.unwrap();
+    assert_eq!((client.stats().recorded, otas.event_count()), (0, 0));
+}

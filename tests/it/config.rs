@@ -110,3 +110,15 @@ async fn the_manifest_of_an_agent_is_a_configuration() {
     std::fs::remove_file(&path).unwrap();
     assert!(Config::from_manifest(&path).unwrap_err().to_string().contains("cannot be read"));
 }
+
+#[test]
+fn switched_off_no_file_is_looked_for_and_nothing_can_be_read_back() {
+    let off = [
+        ("OTAS_DISABLED", "true"),
+        ("OTAS_AGENT_KEY_FILE", "/nowhere"),
+        ("OTAS_USER_TOKEN", "t"),
+        ("OTAS_PROJECT_ID", "p"),
+    ];
+    let config = Config::from_vars(off).unwrap();
+    assert!(otas::audit::Reader::new(&config).unwrap_err().is_disabled());
+}

@@ -208,3 +208,13 @@ async fn one_timeout_holds_for_the_whole_chain() {
     let error = hurried.scope(async { http::get(&url).await.unwrap_err() }).await;
     assert!(error.is_timeout(), "{error:?}");
 }
+
+#[tokio::test]
+async fn no_header_of_otas_follows_a_redirect_to_another_host() {
+    let site = Site::start().await;
+    let (_otas, client) = otas_around(&site).await;
+    let url = site.inside(&redirect(302, &site.outside("/")));
+    client.scope(async { http::get(url).header("x-otas-user-token", "hunter2").await.unwrap() }).await;
+    let hits = site.hits();
+    assert_eq!((hits[0].header("x-otas-user-token"), hits[1].header("x-otas-user-token")), (Some("hunter2"), None));
+}

@@ -269,3 +269,30 @@ async fn switched_off_nothing_is_sent_and_nothing_evaluated() {
     assert_eq!(evaluated.get(), 0);
     assert!(client.open(json!({})).await.unwrap_err().is_disabled());
 }
+
+#[tokio::test]
+async fn callers_in_a_hurry_are_not_slowed_for_ever_by_a_server_that_hangs() {
+    let (otas, client) = otas().await;
+    otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(60)));
+    for _ in 0..3 {
+        let opening = client.open(json!({}));
+        assert!(tokio::time::timeout(Duration::from_millis(1_100), opening).await.is_err());
+    }
+    assert!(client.open(json!({})).await.unwrap_err().is_paused());
+}
+
+#[tokio::test]
+async fn a_request_keeps_its_own_timeout_while_an_expired_session_cannot_be_renewed() {
+    let site = crate::support::Site::start().await;
+    let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
+    let world = World::new();
+    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let session = client.open(json!({})).await.unwrap();
+    world.advance(Duration::from_secs(31 * 24 * 3600));
+    otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(60)));
+    let started = Instant::now();
+    let request = otas::http::get(site.inside("/")).timeout(Duration::from_secs(2));
+    let answer = session.scope(async { request.await.unwrap() }).await;
+    assert_eq!(answer.status(), 200);
+    assert!(started.elapsed() < Duration::from_secs(5), "half of its time is for the answer");
+}

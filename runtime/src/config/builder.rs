@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use crate::config::key::{KeySource, Origin};
-use crate::config::sources::{Manifest, Variables};
+use crate::config::sources::{Given, Manifest, Variables};
 use crate::config::{Config, Settings};
 use crate::domain::Domain;
 use crate::error::{Error, Kind, Result};
@@ -24,31 +24,6 @@ const RENEW_BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
 const REDIRECTS: usize = 10;
 const BODY_LIMIT: usize = 16 * 1024;
 const BODY_LIMIT_MAX: usize = 100 * 1024;
-
-/// A text and the setting that it comes from: a variable, a field, or a line of a file.
-#[derive(Clone)]
-pub(crate) struct Given {
-    pub(crate) value: String,
-    pub(crate) origin: String,
-}
-
-impl Given {
-    pub(crate) fn new(value: &str, origin: &str) -> Self {
-        Self { value: value.to_owned(), origin: origin.to_owned() }
-    }
-
-    fn field(value: impl Into<String>, field: &str) -> Option<Self> {
-        Some(Self { value: value.into(), origin: format!("the field `{field}`") })
-    }
-
-    fn wrong(&self, what: &str) -> Error {
-        Error::config(format!("{}: {what}", self.origin))
-    }
-
-    fn because(&self, cause: Error) -> Error {
-        Error::config(format!("{}: {cause}", self.origin))
-    }
-}
 
 /// Builds a [`Config`]; every field says what happens when it is not set.
 #[derive(Clone)]
@@ -98,6 +73,9 @@ impl ConfigBuilder {
     /// Takes every variable that is set.
     pub(crate) fn variables(mut self) -> Result<Self> {
         let variables = self.variables.clone();
+        if variables.disabled()? {
+            return Ok(self); // nothing of them is used
+        }
         if let Some(given) = variables.get("OTAS_AGENT_KEY")? {
             self.keys.push((given.origin.clone(), Origin::Fixed { text: given.value, setting: given.origin }));
         }
@@ -133,8 +111,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// A file that holds the agent's key and nothing else. It is read when the configuration is built, and anew when the key is refused:
-    /// sessions go on under the new key.
+    /// A file that holds the agent's key and nothing else. It is read when the configuration is built, before each session, and when the key
+    /// is refused: sessions go on under the new key. While it cannot be read, or holds no key, the last one stays in use.
     pub fn agent_key_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.keys.push(("the field `agent_key_file`".to_owned(), Origin::File(path.into())));
         self
@@ -207,9 +185,12 @@ impl ConfigBuilder {
     }
 
     /// How the client for your own requests is built. A function, because each tokio runtime gets a client of its own: a
-    /// [`reqwest::Client`] hangs or fails when it outlives the runtime that opened its connections. A redirect policy or retry policy that
-    /// it sets is replaced: redirects are followed by this library, hop by hop ([`redirects`](Self::redirects)), because reqwest would
+    /// [`reqwest::Client`] hangs or fails when it outlives the runtime that opened its connections. A redirect policy that it sets is
+    /// replaced: redirects are followed by this library, hop by hop ([`redirects`](Self::redirects)), because reqwest would
     /// carry the token to whatever host a redirect names. Unset: [`reqwest::Client::builder`].
+    ///
+    /// Hop by hop means: a timeout of the builder's counts for each hop anew ([`request_timeout`](Self::request_timeout) for all of them), and
+    /// credentials among its default headers are sent empty, not left out, once a chain has changed the host.
     ///
     /// ```
     /// # let builder = otas::Config::builder();
@@ -277,13 +258,7 @@ impl ConfigBuilder {
     fn check(self, disabled: bool) -> Result<Settings> {
         // Switched off: whatever else is wrong must not stand in the way.
         let lenient = |error: Error| if disabled { Ok(()) } else { Err(error) };
-        let key = match self.key() {
-            Ok(key) => Some(key),
-            Err(error) => {
-                lenient(error)?;
-                None
-            }
-        };
+        let key = if disabled { None } else { Some(self.key()?) };
         self.durations().or_else(lenient)?;
         let domain = match &self.domain {
             None => Domain::default(),
@@ -296,8 +271,7 @@ impl ConfigBuilder {
             key,
             disabled,
             domain,
-            project_id: optional(&self.project_id, disabled)?
-                .map(|_| self.project_id.unwrap_or(Given::new("", "")).value),
+            project_id: optional(&self.project_id, disabled)?.and_then(|id| Some(id.to_str().ok()?.to_owned())),
             uasam: base_url(&self.uasam, UASAM_URL, disabled)?,
             brain: base_url(&self.brain, BRAIN_URL, disabled)?,
             user_token: optional(&self.user_token, disabled)?,
@@ -411,10 +385,8 @@ fn header_names(given: &[Given]) -> Result<Vec<String>> {
 
 impl fmt::Debug for ConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |given: &Option<Given>| given.as_ref().map(|given| given.value.clone());
-        f.debug_struct("ConfigBuilder")
-            .field("agent_key", &self.keys.iter().map(|(origin, _)| origin).collect::<Vec<_>>())
-            .field("project_id", &shown(&self.project_id))
-            .finish_non_exhaustive()
+        // Nothing has been checked yet: any field may hold a secret by mistake.
+        let origins: Vec<_> = self.keys.iter().map(|(origin, _)| origin).collect();
+        f.debug_struct("ConfigBuilder").field("agent_key", &origins).finish_non_exhaustive()
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
 
 use crate::error::{Error, Kind, Result};
+use crate::notice;
 
 const PREFIX: &str = "agent_";
 /// `agent_`, 11 characters that name the key, an underscore, and 43 characters of secret.
@@ -22,6 +24,10 @@ pub(crate) struct KeySource(Arc<Inner>);
 struct Inner {
     origin: Origin,
     current: Mutex<HeaderValue>,
+    /// It was said that the source cannot be read; until it can.
+    said_unreadable: AtomicBool,
+    /// It was said that the key is refused; until one works.
+    said_refused: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -54,7 +60,8 @@ impl KeySource {
     /// Reads and checks the key.
     pub(crate) fn open(origin: Origin) -> Result<Self> {
         let current = Mutex::new(origin.read()?);
-        Ok(Self(Arc::new(Inner { origin, current })))
+        let (said_unreadable, said_refused) = Default::default();
+        Ok(Self(Arc::new(Inner { origin, current, said_unreadable, said_refused })))
     }
 
     /// The key that was read last, marked sensitive.
@@ -72,13 +79,52 @@ impl KeySource {
                 let mut current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
                 let changed = *current != key;
                 *current = key;
+                drop(current);
+                self.0.said_unreadable.store(false, Ordering::Relaxed);
+                if changed {
+                    tracing::info!(target: "otas", "the agent key was read anew: another one is in use");
+                }
                 changed
             }
             Err(error) => {
-                tracing::warn!(target: "otas", %error, "the agent key could not be read anew; the last one stays in use");
+                let text =
+                    format!("the agent key could not be read anew; the last one stays in use: {}", error.with_causes());
+                notice::warn_once(&self.0.said_unreadable, &text);
                 false
             }
         }
+    }
+
+    /// The key was taken.
+    pub(crate) fn has_worked(&self) {
+        self.0.said_refused.store(false, Ordering::Relaxed);
+    }
+
+    /// The key was refused, and there is no other: said once, until one works.
+    pub(crate) fn was_refused(&self, error: &Error) {
+        let remedy = match &self.0.origin {
+            Origin::Fixed { setting, .. } => format!(
+                "set {setting} to a new key and start the program again (a key in a file, OTAS_AGENT_KEY_FILE, can be exchanged while it \
+                 runs)"
+            ),
+            Origin::File(path) => {
+                format!("put a new key into `{}`: it is read anew, without a restart", path.display())
+            }
+            Origin::Provider(_) => {
+                "let the field `agent_key_provider` give a new key: it is asked anew, without a restart".to_owned()
+            }
+        };
+        notice::warn_once(
+            &self.0.said_refused,
+            &format!(
+                "no session is opened until there is another agent key: {error}; {remedy}. Calls go on without a session"
+            ),
+        );
+    }
+
+    /// Whether the key is in a file: reading that costs nothing to speak of.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.0.origin, Origin::File(_))
     }
 
     /// Whether the key can change while the program runs.

@@ -25,7 +25,7 @@ use sources::{Manifest, Variables};
 /// | variable | field | meaning | unset |
 /// | --- | --- | --- | --- |
 /// | `OTAS_AGENT_KEY` | [`agent_key`](ConfigBuilder::agent_key) | the agent's key | needed, or the next one |
-/// | `OTAS_AGENT_KEY_FILE` | [`agent_key_file`](ConfigBuilder::agent_key_file) | a file that holds the key; read anew when the key is refused | needed, or the one above |
+/// | `OTAS_AGENT_KEY_FILE` | [`agent_key_file`](ConfigBuilder::agent_key_file) | a file that holds the key; read anew before each session and when the key is refused | needed, or the one above |
 /// | `OTAS_PROJECT_DOMAIN` | [`project_domain`](ConfigBuilder::project_domain) | base URLs that get the token, comma-separated ([`Domain`]) | no URL gets it; a warning |
 /// | `OTAS_PROJECT_ID` | [`project_id`](ConfigBuilder::project_id) | the project, told to Brain and needed to read back | Brain takes it from the key |
 /// | `OTAS_UASAM_URL` | [`uasam_url`](ConfigBuilder::uasam_url) | where sessions are opened | `http://localhost:8000` |
@@ -109,8 +109,12 @@ impl Config {
     /// [`is_config`](crate::Error::is_config): the file cannot be read, a line is missing, doubled or wrong (the text names the line), or a
     /// variable is wrong.
     pub fn from_manifest(path: impl AsRef<Path>) -> Result<Self> {
-        let manifest = Manifest::read(path.as_ref())?;
-        ConfigBuilder::new(Variables::of_process()).variables()?.manifest(manifest).build()
+        let variables = Variables::of_process();
+        let builder = ConfigBuilder::new(variables.clone()).variables()?;
+        if variables.disabled()? {
+            return builder.build(); // the file may well be missing where OTAS is switched off
+        }
+        builder.manifest(Manifest::read(path.as_ref())?).build()
     }
 
     /// The project's domain.
@@ -140,7 +144,8 @@ impl fmt::Debug for Config {
             .field("agent_key", &self.0.key)
             .field("disabled", &self.0.disabled)
             .field("project_domain", &format_args!("{}", self.0.domain))
-            .field("project_id", &self.0.project_id)
+            // Whatever is no id may be a secret that was put in its place.
+            .field("project_id", &self.0.project_id.as_deref().filter(|id| uuid::Uuid::try_parse(id).is_ok()))
             .field("uasam_url", &format_args!("{}", self.0.uasam))
             .field("brain_url", &format_args!("{}", self.0.brain))
             .finish_non_exhaustive()

@@ -4,8 +4,32 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::builder::Given;
 use crate::error::{Error, Kind, Result};
+
+/// A text and the setting that it comes from: a variable, a field, or a line of a file.
+#[derive(Clone)]
+pub(crate) struct Given {
+    pub(crate) value: String,
+    pub(crate) origin: String,
+}
+
+impl Given {
+    pub(crate) fn new(value: &str, origin: &str) -> Self {
+        Self { value: value.to_owned(), origin: origin.to_owned() }
+    }
+
+    pub(crate) fn field(value: impl Into<String>, field: &str) -> Option<Self> {
+        Some(Self { value: value.into(), origin: format!("the field `{field}`") })
+    }
+
+    pub(crate) fn wrong(&self, what: &str) -> Error {
+        Error::config(format!("{}: {what}", self.origin))
+    }
+
+    pub(crate) fn because(&self, cause: Error) -> Error {
+        Error::config(format!("{}: {cause}", self.origin))
+    }
+}
 
 /// Looks a variable up. The process environment has this one door, so that tests can put in their own.
 #[derive(Clone)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, StatusCode, header};
+use once_cell::sync::OnceCell;
 use url::Url;
 
 use super::engine::Parcel;
@@ -11,7 +12,7 @@ use super::make::Key;
 use super::schedule::retry_after;
 use super::verdict::Outcome;
 use super::worker::{Destination, Landing};
-use crate::link::endpoint;
+use crate::link::{endpoint, plain_http};
 use crate::wire;
 
 /// No answer that is read is longer, in bytes.
@@ -21,25 +22,30 @@ const REST: Duration = Duration::from_secs(2);
 
 /// Where events are stored.
 pub(crate) struct Brain {
-    http: reqwest::Client,
+    /// Built by the first event, on the thread that it serves: building takes milliseconds, and a client belongs to one runtime.
+    http: OnceCell<reqwest::Client>,
+    connect_timeout: Duration,
     url: Url,
+    timeout: Duration,
     key: Arc<dyn Key>,
 }
 
 impl Brain {
-    /// `http` follows no redirect and has a total timeout of its own; a path in `base` is kept.
-    pub(crate) fn new(http: reqwest::Client, base: &Url, key: Arc<dyn Key>) -> Self {
+    /// `answer` is how long Brain may take once it is connected; a path in `base` is kept.
+    pub(crate) fn new(base: &Url, connect_timeout: Duration, answer: Duration, key: Arc<dyn Key>) -> Self {
         let url = endpoint(base, wire::path::LOG_EVENT);
-        Self { http, url, key }
+        Self { http: OnceCell::new(), connect_timeout, url, timeout: connect_timeout.saturating_add(answer), key }
     }
 
-    fn request(&self, parcel: Parcel, key: HeaderValue) -> reqwest::RequestBuilder {
-        self.http
+    fn request(&self, parcel: Parcel, key: HeaderValue) -> crate::Result<reqwest::RequestBuilder> {
+        let http = self.http.get_or_try_init(|| plain_http(&self.url, self.connect_timeout))?;
+        Ok(http
             .post(self.url.clone())
             .header(wire::header::AGENT_KEY, sensitive(key))
             .header(wire::header::SESSION_TOKEN, sensitive(parcel.token))
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(parcel.post.bytes().clone())
+            .timeout(self.timeout)
+            .body(parcel.post.bytes().clone()))
     }
 }
 
@@ -49,6 +55,7 @@ impl Destination for Brain {
         let request = self.request(parcel, used.clone());
         let key = self.key.clone();
         Box::pin(async move {
+            let Ok(request) = request else { return Outcome::Unsendable };
             let answer = match request.send().await {
                 Ok(answer) => answer,
                 Err(error) => return unsent(&error),

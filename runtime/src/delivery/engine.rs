@@ -17,6 +17,9 @@ use crate::event::{Call, Post};
 /// How long delivery goes on when nobody is left who could record or wait.
 const WIND_DOWN: Duration = Duration::from_secs(5);
 
+/// How long after an event the next one may wait to be seen.
+pub(super) const REST: Duration = Duration::from_millis(2);
+
 /// What an event is sent as, once it was its turn.
 pub(crate) enum Load {
     Call(Box<Call>),
@@ -43,6 +46,8 @@ pub(crate) struct Engine {
     inbox: VecDeque<Entry>,
     random: Box<dyn FnMut() -> f64 + Send>,
     listening: bool,
+    /// Events came in: until then, further ones are looked for and not waited for.
+    rest_until: Option<Instant>,
     end_at: Option<Instant>,
     stopped: bool,
 }
@@ -58,6 +63,7 @@ impl Engine {
             inbox: VecDeque::new(),
             random,
             listening: false,
+            rest_until: None,
             end_at: None,
             stopped: false,
         }
@@ -65,9 +71,15 @@ impl Engine {
 
     /// Takes in what was recorded, and obeys. False when delivery is over.
     pub(crate) fn take_in(&mut self, now: Instant) -> bool {
-        // Otherwise a landing, or the end of a pause, comes first.
-        self.listening = self.plan.can_fly(now);
-        let orders = self.queue.take(&mut self.inbox, self.listening);
+        // Otherwise a landing, the end of a pause, or that of a rest comes first.
+        let listening = self.plan.can_fly(now) && self.rest_until.is_none_or(|end| end <= now);
+        let before = self.inbox.len();
+        let orders = self.queue.take(&mut self.inbox, listening);
+        let came = self.inbox.len() > before;
+        self.listening = listening && !came;
+        if came {
+            self.rest_until = Some(now + REST);
+        }
         for entry in self.inbox.drain(..) {
             let session = entry.call.origin.session_id.clone();
             self.plan.push(&session, Item::new(entry.ticket, entry.recorded_at, Load::Call(entry.call)));
@@ -102,7 +114,7 @@ impl Engine {
     fn parcel(&mut self, item: &mut Item<Load>) -> Result<Parcel, Reason> {
         if let Load::Call(call) = &item.load {
             let token = call.origin.token.clone();
-            let post = self.make.post(call, &mut self.keys)?;
+            let post = self.make.post(call, &mut self.keys, self.queue.room(item.ticket))?;
             self.queue.reweigh(&mut item.ticket, post.weight());
             item.load = Load::Post(post, token);
         }
@@ -138,7 +150,9 @@ impl Engine {
                 if outage {
                     self.plan.outage.failed(wait, now, (self.random)());
                 }
-                let pause = Pause::after(wait, flying.item.history.tries, now, (self.random)());
+                // An outage is the destination's: each event goes as soon as that is over.
+                let pause =
+                    if outage { None } else { Pause::after(wait, flying.item.history.tries, now, (self.random)()) };
                 self.queue.retried(why);
                 self.plan.put_back(flying, pause);
             }
@@ -147,7 +161,8 @@ impl Engine {
 
     /// When to come back, if nothing lands and nobody wakes before.
     pub(crate) fn wake_at(&self, now: Instant) -> Option<Instant> {
-        let listen = Some(now).filter(|_| !self.listening && self.plan.can_fly(now));
+        let rested = self.rest_until.map_or(now, |end| end.max(now));
+        let listen = Some(rested).filter(|_| !self.listening && self.plan.can_fly(now));
         [listen, self.plan.wake_at(now), self.end_at].into_iter().flatten().min()
     }
 

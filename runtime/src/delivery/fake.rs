@@ -7,8 +7,9 @@ use http::{HeaderValue, Method};
 use url::Url;
 
 use super::make::{Key, Make};
-use crate::event::{Call, Captured, End, Headers, Origin};
+use crate::event::{Call, Captured, End, Headers};
 use crate::redact::Redactor;
+use crate::token::Origin;
 
 pub(crate) const TOKEN: &str = "eyJtoken.of.the-session";
 pub(crate) const AGENT_KEY: &str = "agent_0123456789a_0123456789012345678901234567890123456789012";

@@ -48,8 +48,8 @@ pub(crate) struct Keys(Vec<HeaderValue>);
 const KEYS: usize = 8;
 
 impl Make {
-    /// Writes down the event of a call, or says why there is none.
-    pub(crate) fn post(&self, call: &Call, keys: &mut Keys) -> Result<Post, Reason> {
+    /// Writes down the event of a call in at most so many bytes, or says why there is none.
+    pub(crate) fn post(&self, call: &Call, keys: &mut Keys, most: usize) -> Result<Post, Reason> {
         keys.remember(self.key.current());
         let known = keys.0.iter().chain([&call.origin.token]).map(HeaderValue::as_bytes);
         let pass = self.redactor.pass(known);
@@ -61,7 +61,7 @@ impl Make {
                 .map_err(|_| Reason::HookPanicked)?
                 .ok_or(Reason::ByHook)?,
         };
-        let post = catch_unwind(AssertUnwindSafe(|| Post::of(&event, &self.project_id, &pass)));
+        let post = catch_unwind(AssertUnwindSafe(|| Post::of(&event, &self.project_id, &pass, most)));
         post.map_err(|_| Reason::Unusable)?.map_err(|_| Reason::Unusable)
     }
 }

@@ -17,7 +17,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -27,15 +27,30 @@ pub use stats::{Dropped, Left, Stats};
 pub(crate) use worker::Destination;
 
 use crate::config::{KeySource, Settings};
-use crate::error::Result;
 use crate::event::Call;
-use crate::link::plain_http;
 use crate::redact::Redactor;
+use crate::world::World;
 use engine::Engine;
 use queue::{Queue, Recorded, Watch};
 
 /// Runs a task on the library's thread; a task that cannot run is dropped.
 pub(crate) type Spawn = Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>;
+
+/// Where delivery runs: the worker calls the user's hook, which may block, and must hold up neither a deadline nor the opening of a session.
+pub(crate) struct Threads {
+    pub(crate) worker: Spawn,
+    pub(crate) timers: Spawn,
+}
+
+#[cfg(all(test, feature = "testing"))]
+impl Threads {
+    /// The same thread for both.
+    pub(crate) fn same(spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static) -> Self {
+        let spawn = Arc::new(spawn);
+        let other = spawn.clone();
+        Self { worker: Box::new(move |task| spawn(task)), timers: Box::new(move |task| other(task)) }
+    }
+}
 
 /// How many sessions are served at a time unless told otherwise: two cores of a server verify as fast as it goes.
 pub(crate) const WIDTH: usize = 2;
@@ -46,19 +61,15 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// The delivery of one client's events.
 pub(crate) struct Delivery {
     queue: Arc<Queue>,
-    spawn: Spawn,
+    threads: Threads,
+    world: World,
     /// What the worker is made from, until the first event starts it.
     parts: Mutex<Option<(Engine, Arc<dyn Destination>)>>,
 }
 
 impl Delivery {
     /// The delivery that a configuration asks for.
-    ///
-    /// # Errors
-    ///
-    /// The HTTP client for Brain cannot be built (TLS).
-    pub(crate) fn of(settings: &Settings, key: KeySource, spawn: Spawn) -> Result<Self> {
-        let http = plain_http(&settings.brain, settings.connect_timeout, ANSWER)?;
+    pub(crate) fn of(settings: &Settings, key: KeySource, threads: Threads) -> Self {
         let key: Arc<dyn Key> = Arc::new(key);
         let make = Make {
             body_limit: settings.body_limit,
@@ -67,7 +78,10 @@ impl Delivery {
             project_id: settings.project_id.clone().unwrap_or_default(),
             key: key.clone(),
         };
-        Ok(Self::new(make, Arc::new(Brain::new(http, &settings.brain, key)), WIDTH, fastrand::f64, spawn))
+        let brain = Brain::new(&settings.brain, settings.connect_timeout, ANSWER, key);
+        let mut delivery = Self::new(make, Arc::new(brain), WIDTH, fastrand::f64, threads);
+        delivery.world = settings.world.clone();
+        delivery
     }
 
     /// Nothing runs before the first event. `width` sessions are served at a time; `random` gives numbers in `0.0..1.0` for the pauses.
@@ -76,16 +90,16 @@ impl Delivery {
         destination: Arc<dyn Destination>,
         width: usize,
         random: impl FnMut() -> f64 + Send + 'static,
-        spawn: Spawn,
+        threads: Threads,
     ) -> Self {
         let queue = Arc::new(Queue::new());
         let engine = Engine::new(queue.clone(), make, width, Box::new(random));
-        Self { queue, spawn, parts: Mutex::new(Some((engine, destination))) }
+        Self { queue, threads, world: World::new(), parts: Mutex::new(Some((engine, destination))) }
     }
 
     /// Takes in a finished call: a push, on any thread, within a runtime or without one. What cannot be taken in is counted as dropped.
     pub(crate) fn record(&self, call: Call) {
-        if self.queue.record(call, Instant::now()) == Recorded::Start {
+        if self.queue.record(call, self.world.now()) == Recorded::Start {
             self.start();
         }
     }
@@ -94,7 +108,7 @@ impl Delivery {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((engine, destination)) = parts {
             // If it cannot run, the engine is dropped, and counts what was recorded.
-            (self.spawn)(Box::pin(worker::run(self.queue.clone(), engine, destination)));
+            (self.threads.worker)(Box::pin(worker::run(self.queue.clone(), engine, destination, self.world.clone())));
         }
     }
 
@@ -131,7 +145,7 @@ impl Delivery {
     async fn wait(&self, watch: Watch, deadline: Duration) -> Left {
         let left = watch.left();
         let (tell, told) = oneshot::channel();
-        (self.spawn)(Box::pin(async move {
+        (self.threads.timers)(Box::pin(async move {
             let _ = tokio::time::timeout(deadline, watch.done()).await;
             let _ = tell.send(());
         }));

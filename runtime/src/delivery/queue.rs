@@ -10,12 +10,15 @@ use tokio::sync::{Notify, oneshot};
 
 use super::stats::{Left, Reason, Stats};
 use super::told::Told;
-use crate::event::Call;
+use crate::event::{Call, POST};
 
 /// How many events may wait.
 pub(crate) const EVENTS: u64 = 1_024;
 /// How much memory they may take, in bytes.
 pub(crate) const BYTES: u64 = 8 * 1024 * 1024;
+
+/// An event without bodies is hardly ever longer, in bytes.
+const LEAST: usize = 16 * 1024;
 
 /// An event that waits.
 pub(crate) struct Entry {
@@ -138,11 +141,12 @@ impl Queue {
         if start { Recorded::Start } else { Recorded::Nothing }
     }
 
-    /// Gives the worker what came in, in the order of completion, and what it is asked to do. `listening` tells whether further events
-    /// matter to it; while they do not, they are not worth waking it for.
+    /// Gives the worker what came in, in the order of completion, and what it is asked to do. `listening` tells whether it would do something
+    /// with a further event. While it would not, or where something has just come in and more is likely, events do not wake it: a wake costs
+    /// the caller more than the rest of the push.
     pub(crate) fn take(&self, into: &mut VecDeque<Entry>, listening: bool) -> Orders {
         let mut state = self.state();
-        state.listening = listening;
+        state.listening = listening && state.inbox.is_empty();
         match into.is_empty() {
             true => std::mem::swap(&mut state.inbox, into),
             false => into.append(&mut state.inbox),
@@ -174,6 +178,13 @@ impl Queue {
         self.told.retried(why);
     }
 
+    /// How many bytes an event may have when it is written down: as many as it had, and what the queue has left; but never so few that
+    /// its body alone could not make room.
+    pub(crate) fn room(&self, ticket: Ticket) -> usize {
+        let others = self.state().stats.bytes.saturating_sub(ticket.weight);
+        usize::try_from(BYTES.saturating_sub(others)).unwrap_or(POST).clamp(LEAST, POST)
+    }
+
     /// An event's memory changed: it was written down.
     pub(crate) fn reweigh(&self, ticket: &mut Ticket, weight: usize) {
         let mut state = self.state();
@@ -197,6 +208,8 @@ impl Queue {
         if state.stats.pending == 0 {
             return None;
         }
+        // Those that nobody waits for any more, their deadlines being over.
+        state.watchers.retain(|watcher| watcher.done.as_ref().is_some_and(|done| !done.is_closed()));
         let (tell, done) = oneshot::channel();
         let left = Arc::new(AtomicU64::new(state.stats.pending));
         let up_to = state.next;

@@ -38,6 +38,8 @@ pub(crate) enum Wait {
     Backoff,
     /// A pause that was asked for, or whose length has a reason: nothing cuts it short.
     Firm(Duration),
+    /// What the server asked for, but no less than our own pause.
+    AtLeast(Duration),
 }
 
 /// A moment to wait for.
@@ -53,6 +55,8 @@ impl Pause {
             Wait::None => None,
             Wait::Backoff => Some(Self { until: now + backoff(failures, random), firm: false }),
             Wait::Firm(length) => Some(Self { until: now + length, firm: true }),
+            // Otherwise a server that asks for no wait is asked without one, again and again.
+            Wait::AtLeast(length) => Some(Self { until: now + length.max(backoff(failures, random)), firm: true }),
         }
     }
 }
@@ -68,7 +72,7 @@ impl Outage {
     /// The destination failed. Events that were under way together count once.
     pub(crate) fn failed(&mut self, wait: Wait, now: Instant, random: f64) {
         let paused = self.pause.is_some_and(|pause| pause.until > now);
-        if paused && !matches!(wait, Wait::Firm(_)) {
+        if paused && !matches!(wait, Wait::Firm(_) | Wait::AtLeast(_)) {
             return;
         }
         self.failures = self.failures.saturating_add(u32::from(!paused));
@@ -147,5 +151,14 @@ mod tests {
         assert_eq!(outage.until(now), Some(now + Duration::from_secs(20)));
         outage.worked();
         assert!(outage.allows(1, now));
+    }
+
+    #[test]
+    fn a_server_that_asks_for_no_wait_is_not_asked_without_one() {
+        let now = Instant::now();
+        let until = |asked, failures| Pause::after(Wait::AtLeast(asked), failures, now, 0.5).unwrap().until - now;
+        assert_eq!(until(Duration::ZERO, 1), Duration::from_millis(250));
+        assert_eq!(until(Duration::ZERO, 20), Duration::from_secs(15));
+        assert_eq!(until(Duration::from_secs(40), 20), Duration::from_secs(40));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::stats::Reason;
+use crate::notice;
 
 /// Which reasons have been said.
 #[derive(Debug, Default)]
@@ -16,7 +17,7 @@ impl Told {
     pub(crate) fn dropped(&self, reason: Reason) {
         if first(&self.dropped, reason) {
             let (what, remedy) = dropped(reason);
-            tracing::warn!(target: "otas", "an event was dropped: {what}; {remedy} (said once; `stats` counts)");
+            notice::warn(&format!("an event was dropped: {what}; {remedy} (said once; `stats` counts)"));
         }
     }
 
@@ -24,7 +25,7 @@ impl Told {
     pub(crate) fn retried(&self, why: Reason) {
         if first(&self.retried, why) {
             let what = retried(why);
-            tracing::warn!(target: "otas", "an event is sent again later: {what} (said once; `stats` counts)");
+            notice::warn(&format!("an event is sent again later: {what} (said once; `stats` counts)"));
         }
     }
 }

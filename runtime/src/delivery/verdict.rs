@@ -83,7 +83,7 @@ fn outage(retry_after: Option<Duration>, why: Reason) -> Verdict {
 }
 
 fn wait(retry_after: Option<Duration>) -> Wait {
-    retry_after.map_or(Wait::Backoff, Wait::Firm)
+    retry_after.map_or(Wait::Backoff, Wait::AtLeast)
 }
 
 fn counted(count: &mut u32) -> u32 {
@@ -126,7 +126,7 @@ mod tests {
         let verdict = verdicts(Outcome::Answered { status: 429, retry_after }, false, 1);
         assert_eq!(
             verdict,
-            [Verdict::Again { wait: Wait::Firm(Duration::from_secs(9)), outage: true, why: Reason::Expired }]
+            [Verdict::Again { wait: Wait::AtLeast(Duration::from_secs(9)), outage: true, why: Reason::Expired }]
         );
     }
 

@@ -9,11 +9,12 @@ use url::Url;
 use super::fake;
 use super::make::{Key, Make};
 use super::worker::{Destination, Landing};
-use super::{Brain, Delivery, Stats, WIDTH};
-use crate::event::{Call, Captured, Event, Headers, Hook, Origin};
-use crate::link::{Link, plain_http};
+use super::{Brain, Delivery, Stats, Threads, WIDTH};
+use crate::event::{Call, Captured, Event, Headers, Hook};
+use crate::link::Link;
 use crate::redact::Redactor;
 use crate::testing::{EventRecord, Fault, Server};
+use crate::token::Origin;
 use crate::{Client, Session};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -45,7 +46,7 @@ async fn bench(hook: Option<Hook>) -> Bench {
 async fn bench_at(server: Server, hook: Option<Hook>, total: Duration) -> Bench {
     let client = Client::new(server.config().unwrap()).unwrap();
     let session = client.open(serde_json::json!({})).await.unwrap();
-    let delivery = delivery(&server, hook, total, Link::start().unwrap());
+    let delivery = delivery(&server, hook, total, Link::start("otas").unwrap());
     Bench { server, session, delivery }
 }
 
@@ -53,10 +54,10 @@ async fn bench_at(server: Server, hook: Option<Hook>, total: Duration) -> Bench 
 fn delivery(server: &Server, hook: Option<Hook>, total: Duration, link: Link) -> Delivery {
     let base: Url = server.brain_url().parse().unwrap();
     let key: Arc<dyn Key> = Arc::new(ServersKey(server.clone()));
-    let brain = Brain::new(plain_http(&base, total, total).unwrap(), &base, key.clone());
+    let brain = Brain::new(&base, total, total, key.clone());
     let make = Make { body_limit: 100 * 1024, redactor: Redactor::default(), hook, project_id: String::new(), key };
     let spawn = move |task| drop(link.spawn(task));
-    Delivery::new(make, Arc::new(brain), WIDTH, || 0.0, Box::new(spawn))
+    Delivery::new(make, Arc::new(brain), WIDTH, || 0.0, Threads::same(spawn))
 }
 
 impl Bench {
@@ -383,19 +384,21 @@ fn callers_need_no_runtime_and_no_clock() {
 #[tokio::test]
 async fn events_of_a_dropped_client_are_still_delivered_while_the_thread_lives() {
     let mut bench = bench(None).await;
-    let link = Arc::new(Link::start().unwrap());
-    let other = delivery(&bench.server, None, LONG, Link::start().unwrap());
+    let link = Arc::new(Link::start("otas").unwrap());
+    let other = delivery(&bench.server, None, LONG, Link::start("otas").unwrap());
     drop(other);
     let keep = link.clone();
-    bench.delivery = delivery(&bench.server, None, LONG, Link::start().unwrap());
-    bench.delivery.spawn = Box::new(move |task| drop(keep.spawn(task)));
+    bench.delivery = delivery(&bench.server, None, LONG, Link::start("otas").unwrap());
+    bench.delivery.threads = Threads::same(move |task| drop(keep.spawn(task)));
     bench.delivery.record(bench.call(1));
     let queue = bench.delivery.queue.clone();
-    let watch = queue.watch().unwrap();
+    let watch = queue.watch();
 
     drop(bench.delivery);
 
-    watch.done().await;
+    if let Some(watch) = watch {
+        watch.done().await;
+    }
     assert_eq!(queue.stats().delivered, 1);
     drop(link);
 }
@@ -404,10 +407,10 @@ async fn events_of_a_dropped_client_are_still_delivered_while_the_thread_lives()
 async fn a_thread_that_ends_leaves_no_event_uncounted() {
     let mut bench = bench(None).await;
     bench.server.brain().fail_share(1.0, Fault::Stall(LONG), 1);
-    let link = std::sync::Mutex::new(Some(Link::start().unwrap()));
+    let link = std::sync::Mutex::new(Some(Link::start("otas").unwrap()));
     let link = Arc::new(link);
     let inner = link.clone();
-    bench.delivery.spawn = Box::new(move |task| {
+    bench.delivery.threads = Threads::same(move |task| {
         if let Some(link) = &*inner.lock().unwrap() {
             link.spawn(task);
         }
@@ -436,9 +439,9 @@ impl Destination for Broken {
 
 #[tokio::test]
 async fn a_panic_while_sending_is_counted() {
-    let link = Link::start().unwrap();
+    let link = Link::start("otas").unwrap();
     let delivery =
-        Delivery::new(fake::make(), Arc::new(Broken), 1, || 0.0, Box::new(move |task| drop(link.spawn(task))));
+        Delivery::new(fake::make(), Arc::new(Broken), 1, || 0.0, Threads::same(move |task| drop(link.spawn(task))));
     delivery.record(fake::call("a", 1));
     assert!(delivery.flush(LONG).await.is_empty());
     assert_eq!(delivery.stats().dropped.unanswered, 1);

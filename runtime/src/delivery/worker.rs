@@ -11,6 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::engine::{Engine, Flight, Parcel};
 use super::queue::Queue;
 use super::verdict::Outcome;
+use crate::world::World;
 
 /// How the sending of a parcel ends.
 pub(crate) type Landing = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -26,13 +27,20 @@ struct Air {
     engine: Engine,
     tasks: JoinSet<Outcome>,
     flights: Vec<(AbortHandle, Flight)>,
+    world: World,
 }
 
 /// Delivers until it is told to stop. Whatever happens to the task, what is left is counted as dropped.
-pub(crate) async fn run(queue: Arc<Queue>, engine: Engine, destination: Arc<dyn Destination>) {
-    let mut air = Air { engine, tasks: JoinSet::new(), flights: Vec::new() };
-    while air.engine.take_in(now()) {
-        while let Some((flight, parcel)) = air.engine.next(now()) {
+pub(crate) async fn run(queue: Arc<Queue>, engine: Engine, destination: Arc<dyn Destination>, world: World) {
+    let mut air = Air { engine, tasks: JoinSet::new(), flights: Vec::new(), world };
+    loop {
+        let now = air.now();
+        if !air.engine.take_in(now) {
+            return;
+        }
+        loop {
+            let now = air.now();
+            let Some((flight, parcel)) = air.engine.next(now) else { break };
             let handle = air.tasks.spawn(destination.send(parcel));
             air.flights.push((handle, flight));
         }
@@ -42,17 +50,23 @@ pub(crate) async fn run(queue: Arc<Queue>, engine: Engine, destination: Arc<dyn 
     }
 }
 
-fn now() -> Instant {
+/// The clock of tokio, which tests pause.
+fn tokio_now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
 type Landed = Result<(tokio::task::Id, Outcome), tokio::task::JoinError>;
 
 impl Air {
+    fn now(&self) -> Instant {
+        self.world.shifted(tokio_now())
+    }
+
     /// Waits for a landing, for news, or for the time.
     async fn event(&mut self, queue: &Queue) -> Option<Landed> {
         let mut woken = pin!(queue.woken());
-        let wake_at = self.engine.wake_at(now()).map(tokio::time::Instant::from_std);
+        let wake_at =
+            self.engine.wake_at(self.now()).map(|at| tokio::time::Instant::from_std(self.world.unshifted(at)));
         let mut sleep = pin!(wake_at.map(tokio::time::sleep_until));
         std::future::poll_fn(|context: &mut Context<'_>| {
             if let Poll::Ready(Some(landed)) = self.tasks.poll_join_next_with_id(context) {
@@ -72,7 +86,8 @@ impl Air {
         };
         if let Some(at) = self.flights.iter().position(|(handle, _)| handle.id() == id) {
             let (_, flight) = self.flights.swap_remove(at);
-            self.engine.landed(flight, &outcome, now());
+            let now = self.now();
+            self.engine.landed(flight, &outcome, now);
         }
     }
 }

@@ -65,6 +65,12 @@ impl Build {
 
 /// Whether the body under these headers is told as text, and so is worth copying.
 pub(crate) fn keeps_text(headers: &HeaderMap) -> bool {
+    // The usual answer, without a copy: this runs on the caller's task.
+    if !headers.contains_key(CONTENT_ENCODING)
+        && headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes() == b"application/json")
+    {
+        return true;
+    }
     let value = |name| headers.get(name).map(|value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()));
     let content = Content::of(value(CONTENT_TYPE).as_deref(), value(CONTENT_ENCODING).as_deref());
     content.kind.is_none() || content.is_text()

@@ -4,24 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, Method};
 use url::Url;
 
-use crate::token::SessionId;
-
-/// The session that a call belongs to; one allocation for each session, shared by its calls.
-pub(crate) struct Origin {
-    /// The session's id: its events are delivered one at a time, in the order of completion.
-    pub(crate) session_id: SessionId,
-    /// The session's token, which Brain asks for with each event.
-    pub(crate) token: HeaderValue,
-}
-
-impl fmt::Debug for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Origin").field("session_id", &self.session_id).finish_non_exhaustive()
-    }
-}
+use crate::token::Origin;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +168,8 @@ impl fmt::Debug for Call {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

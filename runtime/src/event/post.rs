@@ -11,7 +11,7 @@ use crate::redact::Pass;
 use crate::wire::log;
 
 /// The whole body, in bytes.
-const POST: usize = 256 * 1024;
+pub(crate) const POST: usize = 256 * 1024;
 /// Each message's headers, in bytes of JSON.
 const HEADERS: usize = 32 * 1024;
 /// One header's value, in bytes.
@@ -26,12 +26,12 @@ const DEPTH: usize = 32;
 pub(crate) struct Post(Bytes);
 
 impl Post {
-    /// Writes the event down, shrinking until the whole fits; what a hook wrote is made storable too.
-    pub(crate) fn of(event: &Event, project_id: &str, pass: &Pass<'_>) -> Result<Self, serde_json::Error> {
+    /// Writes the event down, shrinking until the whole fits into `most` bytes; what a hook wrote is made storable too.
+    pub(crate) fn of(event: &Event, project_id: &str, pass: &Pass<'_>, most: usize) -> Result<Self, serde_json::Error> {
         let mut room = Room { bodies: usize::MAX, properties: true, headers: HEADERS };
         loop {
             let post = serde_json::to_vec(&Shape { event, project_id, room }.event())?;
-            if post.len() <= POST {
+            if post.len() <= most {
                 return Ok(Self(masked(post, pass)));
             }
             room = room.smaller(event).ok_or_else(|| serde::ser::Error::custom("no event fits"))?;

@@ -12,14 +12,14 @@ use http_body::{Frame, SizeHint};
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use url::Url;
 
-use crate::client::Client;
-use crate::event::{Call, Captured, End, Headers, Origin, keeps_text};
+use crate::event::{Call, Captured, End, Headers, keeps_text};
 use crate::session::Session;
+use crate::token::Origin;
 
 /// Starts with the first request outside, and ends when the chain comes back inside, when the answer's body ends, or when it is dropped:
 /// however it ends, it records one call.
 pub(crate) struct Stretch {
-    client: Client,
+    session: Session,
     origin: Arc<Origin>,
     sequence: u64,
     began: Instant,
@@ -34,7 +34,7 @@ pub(crate) struct Stretch {
     recorded: bool,
 }
 
-/// The request as the caller made it.
+/// The request, as the last hop sent it.
 struct Sent {
     headers: Headers,
     body: Arc<Mutex<Captured>>,
@@ -51,12 +51,13 @@ struct Came {
 
 impl Stretch {
     /// The first request of a stretch, about to be sent. A body that is a stream is counted as it goes.
-    pub(crate) fn begin(client: &Client, session: &Session, origin: Arc<Origin>, request: &mut Request) -> Self {
+    pub(crate) fn begin(session: &Session, origin: Arc<Origin>, request: &mut Request) -> Self {
+        let client = session.client();
         let world = client.world();
         let limit = client.settings().body_limit;
         let body = tee_request(request, limit);
         Self {
-            client: client.clone(),
+            session: session.clone(),
             origin,
             sequence: session.next_call(),
             began: world.now(),
@@ -76,6 +77,10 @@ impl Stretch {
         self.hops += 1;
         self.method = request.method().clone();
         self.url = request.url().clone();
+        self.request.headers = Headers::copy(request.headers());
+        if request.body().is_none() {
+            self.request.body = Arc::default(); // a redirect that drops the body
+        }
         self.answer = None;
     }
 
@@ -85,7 +90,7 @@ impl Stretch {
         self.answer = Some(Came {
             status: answer.status().as_u16(),
             headers: Headers::copy(answer.headers()),
-            first_byte: self.client.world().now(),
+            first_byte: self.session.client().world().now(),
             body: Captured::default(),
             limit,
         });
@@ -121,10 +126,10 @@ impl Stretch {
     }
 
     fn record(&mut self, end: End, error: Option<String>) {
-        if std::mem::replace(&mut self.recorded, true) {
-            return;
+        if std::mem::replace(&mut self.recorded, true) || self.session.check_process().is_err() {
+            return; // in a fork: the call is the other process's
         }
-        let now = self.client.world().now();
+        let now = self.session.client().world().now();
         let answer = self.answer.take();
         let first_byte = answer.as_ref().map(|answer| answer.first_byte.saturating_duration_since(self.began));
         let (status, response_headers, response_body) = match answer {
@@ -132,7 +137,7 @@ impl Stretch {
             None => (0, Headers::default(), Captured::default()),
         };
         let request_body = std::mem::take(&mut *self.request.body.lock().unwrap_or_else(PoisonError::into_inner));
-        self.client.record(Call {
+        self.session.client().record(Call {
             origin: self.origin.clone(),
             sequence: self.sequence,
             method: self.method.clone(),

@@ -7,8 +7,9 @@ use reqwest::{IntoUrl, Method, Request, Response};
 
 use crate::client::Client as Otas;
 use crate::default;
+use crate::http::pool::{self, Sender};
 use crate::http::request::RequestBuilder;
-use crate::http::{pool, send};
+use crate::http::send;
 use crate::session::{Scope, Session};
 
 /// Sends requests that belong to a session: the current one, or one that it was [bound to](Self::bound_to).
@@ -57,8 +58,12 @@ impl Client {
 
     /// A request of the given method.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        let sender = pool::sender(self.way().client.as_ref());
-        RequestBuilder::new(self.clone(), sender.map(|sender| sender.client.request(method, url)))
+        RequestBuilder::new(self.clone(), self.sender().map(|sender| sender.client.request(method, url)))
+    }
+
+    /// What would send on this runtime now; it lends its vocabulary to the builder.
+    pub(crate) fn sender(&self) -> reqwest::Result<Sender> {
+        pool::sender(self.way().client.as_ref())
     }
 
     /// A `GET` request.

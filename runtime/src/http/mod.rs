@@ -15,7 +15,7 @@
 //!   stretch outside, complete when the answer's body has been read, has failed, or is dropped. The body is not held up: a stream of
 //!   events reaches you chunk by chunk.
 //! * **Outside every session** a request goes out plainly; the first one is told in a warning. Tasks that you spawn do not inherit the
-//!   session.
+//!   session, and response bodies lose it: see [`SessionExt`](crate::SessionExt).
 //!
 //! Two things differ from reqwest's own redirects: no `Referer` is added, and a [`reqwest::redirect::Policy`] set on the builder is
 //! replaced ([`ConfigBuilder::redirects`](crate::ConfigBuilder::redirects)).

@@ -11,8 +11,8 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::http::redirect;
 
-/// More runtimes than this at a time are rare; the oldest client makes room.
-const RUNTIMES: usize = 16;
+/// Some servers run one runtime for each core. Beyond it, the client that was used longest ago makes room.
+const RUNTIMES: usize = 256;
 
 /// What sends on one runtime.
 #[derive(Clone)]
@@ -41,16 +41,27 @@ impl Pool {
 
     fn get(&self, builder: impl FnOnce() -> reqwest::ClientBuilder) -> reqwest::Result<Sender> {
         let here = here();
-        let mut senders = self.lock();
-        if let Some((_, sender)) = senders.iter().find(|(runtime, _)| *runtime == here) {
-            return Ok(sender.clone());
+        if let Some(sender) = self.find(here) {
+            return Ok(sender);
         }
         let sender = Sender::new(prepared(builder()).build()?);
+        let mut senders = self.lock();
         if senders.len() == RUNTIMES {
             senders.remove(0);
         }
         senders.push((here, sender.clone()));
         Ok(sender)
+    }
+
+    /// The sender of a runtime, which becomes the one that was used last.
+    fn find(&self, runtime: Option<Id>) -> Option<Sender> {
+        let mut senders = self.lock();
+        let at = senders.iter().rposition(|(other, _)| *other == runtime)?;
+        if at + 1 < senders.len() {
+            let found = senders.remove(at);
+            senders.push(found);
+        }
+        senders.last().map(|(_, sender)| sender.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Option<Id>, Sender)>> {

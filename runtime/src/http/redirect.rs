@@ -53,19 +53,19 @@ impl std::error::Error for TooManyRedirects {}
 /// A copy of a request, kept in case that its answer is a redirect.
 pub(crate) struct Spare {
     request: Request,
-    /// A body that is a stream cannot be sent again.
-    has_body: bool,
+    /// Whether the body can be sent again: a stream cannot.
+    replayable: bool,
 }
 
 impl Spare {
     pub(crate) fn of(request: &mut Request) -> Option<Self> {
         if let Some(request) = request.try_clone() {
-            return Some(Self { request, has_body: true });
+            return Some(Self { request, replayable: true });
         }
         let stream = request.body_mut().take();
         let copy = request.try_clone();
         *request.body_mut() = stream;
-        copy.map(|request| Self { request, has_body: false })
+        copy.map(|request| Self { request, replayable: false })
     }
 
     /// The request that the answer asks for; `None` where it is no redirect, or one that cannot be followed.
@@ -76,7 +76,7 @@ impl Spare {
             StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
             _ => return None,
         };
-        if keeps_body && !self.has_body {
+        if keeps_body && !self.replayable {
             return None;
         }
         let location = std::str::from_utf8(answer.headers().get(LOCATION)?.as_bytes()).ok()?;
@@ -87,6 +87,7 @@ impl Spare {
         }
         if leaves_host(answer.url(), &next) {
             withhold(self.request.headers_mut(), &CREDENTIALS, added);
+            withhold_own(self.request.headers_mut());
         }
         *self.request.url_mut() = next;
         Some(self.request)
@@ -122,7 +123,23 @@ fn withhold(headers: &mut HeaderMap, names: &[HeaderName], added: &[HeaderName])
 
 /// Keeps the library's secrets out of a request, also where they were put in by hand.
 pub(crate) fn withhold_secrets(headers: &mut HeaderMap, added: &[HeaderName]) {
+    if added.is_empty() && !has_secrets(headers) {
+        return; // as nearly always: a look at the names is cheaper than two look-ups
+    }
     withhold(headers, &SECRETS, added);
+}
+
+/// Takes every header of OTAS out of a request: also those that this library does not set, such as a person's token.
+fn withhold_own(headers: &mut HeaderMap) {
+    let own: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with(header::PREFIX)).cloned().collect();
+    for name in own {
+        headers.remove(name);
+    }
+}
+
+/// Whether a header of OTAS was put in by hand.
+pub(crate) fn has_secrets(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with(header::PREFIX))
 }
 
 /// The credentials among a client's default headers, which it adds to every hop that does not have them. Nothing but its `Debug` tells them;

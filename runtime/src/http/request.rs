@@ -34,6 +34,12 @@ impl RequestBuilder {
         Self { client, inner }
     }
 
+    /// A builder that goes on from a request; it is sent by `client`.
+    pub fn from_parts(client: Client, request: Request) -> Self {
+        let inner = client.sender().map(|sender| reqwest::RequestBuilder::from_parts(sender.client, request));
+        Self { client, inner }
+    }
+
     fn map(self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
         Self { client: self.client, inner: self.inner.map(change) }
     }

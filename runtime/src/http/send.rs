@@ -1,7 +1,7 @@
 //! Sends one request of the user: each hop with the token or without it, as its own URL demands.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue, Method};
 use reqwest::{Request, Response};
@@ -27,7 +27,7 @@ pub(crate) async fn send(way: Way, mut request: Request) -> reqwest::Result<Resp
     let most = settings.map_or(REDIRECTS, |settings| settings.redirects);
     let limit = request.timeout().copied().or(settings.and_then(|settings| settings.request_timeout));
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    let mut border = Border::new(&way, &mut request).await;
+    let mut border = Border::new(&way, &mut request, limit).await;
     let mut hops = 0;
     loop {
         let spare = if hops < most { Spare::of(&mut request) } else { None };
@@ -52,25 +52,28 @@ struct Border<'a> {
     session: Option<&'a Session>,
     /// What the session was granted when the request was made: the chain keeps it.
     grant: Option<Arc<Grant>>,
-    /// A token that the caller set by hand.
+    /// The caller set headers of OTAS by hand.
+    own_headers: bool,
+    /// The token among them.
     by_hand: Option<HeaderValue>,
     been_outside: bool,
     stretch: Option<Stretch>,
 }
 
 impl<'a> Border<'a> {
-    async fn new(way: &'a Way, request: &mut Request) -> Self {
+    async fn new(way: &'a Way, request: &mut Request, limit: Option<Duration>) -> Self {
         let client = way.client.as_ref();
         let session = way.session.as_ref();
-        let by_hand = request.headers_mut().remove(header::SESSION_TOKEN);
+        let own_headers = redirect::has_secrets(request.headers());
+        let by_hand = own_headers.then(|| request.headers_mut().remove(header::SESSION_TOKEN)).flatten();
         let grant = match session {
-            Some(session) => grant_of(session).await,
+            Some(session) => grant_of(session, limit).await,
             None => None,
         };
         if let (None, Some(client)) = (session, client.filter(|client| !client.is_disabled())) {
             client.sent_outside_sessions();
         }
-        Self { client, session, grant, by_hand, been_outside: false, stretch: None }
+        Self { client, session, grant, own_headers, by_hand, been_outside: false, stretch: None }
     }
 
     /// Readies the request of one hop for the side that its URL is on.
@@ -85,16 +88,16 @@ impl<'a> Border<'a> {
             }
         } else if let Some(stretch) = &mut self.stretch {
             stretch.goes_on(request);
-        } else if let (Some(client), Some(session), Some(grant)) = (self.client, self.session, &self.grant) {
-            self.stretch = Some(Stretch::begin(client, session, grant.origin.clone(), request));
+        } else if let (Some(session), Some(grant)) = (self.session, &self.grant) {
+            self.stretch = Some(Stretch::begin(session, grant.origin.clone(), request));
         }
     }
 
     /// Gives the request the token, or takes every secret of ours out of it.
     fn dress(&self, request: &mut Request, sender: &Sender, inside: bool, is_otas: bool) {
-        let key = request.headers().get(header::AGENT_KEY).cloned().filter(|_| is_otas);
+        let key = self.own_headers.then(|| request.headers().get(header::AGENT_KEY).cloned()).flatten();
         redirect::withhold_secrets(request.headers_mut(), &sender.adds);
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| is_otas) {
             request.headers_mut().insert(HeaderName::from_static(header::AGENT_KEY), key);
         }
         let safe = !self.been_outside || matches!(*request.method(), Method::GET | Method::HEAD);
@@ -129,12 +132,19 @@ impl<'a> Border<'a> {
 
 /// Whether the URL is one of UASAM or Brain: the agent key may go there, and such a call is no event.
 fn is_otas(client: &Client, url: &Url) -> bool {
-    let settings = client.settings();
-    url.origin() == settings.uasam.origin() || url.origin() == settings.brain.origin()
+    let at = |base: &Url| {
+        url.host_str() == base.host_str()
+            && url.port_or_known_default() == base.port_or_known_default()
+            && url.scheme() == base.scheme()
+            && url.path().starts_with(base.path())
+    };
+    at(&client.settings().uasam) || at(&client.settings().brain)
 }
 
-async fn grant_of(session: &Session) -> Option<Arc<Grant>> {
-    match session.grant_to_use().await {
+/// The token to use. An expired one is waited for, in half of the time that the request has: the other half is for its answer.
+async fn grant_of(session: &Session, limit: Option<Duration>) -> Option<Arc<Grant>> {
+    let patience = limit.map_or(session.client().settings().open_timeout, |limit| limit / 2);
+    match session.grant_to_use(patience).await {
         Ok(grant) => Some(grant),
         Err(error) => {
             notice::warn(&format!("a request is sent without a token: {error}"));

@@ -60,19 +60,62 @@ const HARMLESS: &[&str] = &[
 
 /// Whether a value with this name is a secret.
 pub(crate) fn is_secret(name: &str, place: Place) -> bool {
-    let plain = normal(name);
-    let whole = match place {
-        Place::Header => HEADERS,
-        Place::Query => QUERY,
-        Place::Key => &[],
+    // On the stack, if it can be: this is asked for every key of every body.
+    let mut buffer = [0; USUAL];
+    match normal_in(name, &mut buffer) {
+        Some(length) => is_secret_plain(&buffer[..length], name, place),
+        None => is_secret_plain(normal(name).as_bytes(), name, place),
+    }
+}
+
+fn is_secret_plain(plain: &[u8], name: &str, place: Place) -> bool {
+    let is = |names: &[&str]| names.binary_search_by(|other| other.as_bytes().cmp(plain)).is_ok();
+    let here = match place {
+        Place::Header => is(HEADERS),
+        Place::Query => is(QUERY),
+        Place::Key => false,
     };
-    if WHOLE.contains(&plain.as_str()) || whole.contains(&plain.as_str()) {
-        return true;
+    here || is(WHOLE) || (!is(HARMLESS) && (has_part(plain) || plain.ends_with(b"token") || ends_in_key(name)))
+}
+
+/// Few names are longer, in bytes.
+const USUAL: usize = 64;
+
+/// How long the name is in the form in which names are compared; none if the buffer is too short.
+fn normal_in(name: &str, buffer: &mut [u8; USUAL]) -> Option<usize> {
+    let mut length = 0;
+    for byte in name.bytes().filter(|byte| !is_ignored(*byte)) {
+        *buffer.get_mut(length)? = byte.to_ascii_lowercase();
+        length += 1;
     }
-    if HARMLESS.contains(&plain.as_str()) {
-        return false;
+    Some(length)
+}
+
+fn has_part(plain: &[u8]) -> bool {
+    let begins = |rest: &[u8]| {
+        let (from, to) = BEGINNINGS[usize::from(rest[0])];
+        PARTS[usize::from(from)..usize::from(to)].iter().any(|part| rest.starts_with(part.as_bytes()))
+    };
+    (0..plain.len()).any(|at| begins(&plain[at..]))
+}
+
+/// Where the parts with each first byte stand among all, which are sorted.
+const BEGINNINGS: [(u8, u8); 256] = {
+    let mut table = [(0, 0); 256];
+    let mut at = 0;
+    while at < PARTS.len() {
+        let range = &mut table[PARTS[at].as_bytes()[0] as usize];
+        if range.1 == 0 {
+            range.0 = at as u8;
+        }
+        range.1 = at as u8 + 1;
+        at += 1;
     }
-    PARTS.iter().any(|part| plain.contains(part)) || plain.ends_with("token") || ends_in_key(name)
+    table
+};
+
+fn is_ignored(byte: u8) -> bool {
+    matches!(byte, b'-' | b'_' | b'.' | b' ')
 }
 
 /// Whether the last of several words is `key`: `x-goog-key`, `primary_key`, `signingKey`, but neither `key` nor `monkey`.
@@ -88,7 +131,7 @@ fn ends_in_key(name: &str) -> bool {
 
 /// A name as it is compared: lower case, without `-`, `_`, `.` and spaces.
 pub(crate) fn normal(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
+    name.chars().filter(|c| !c.is_ascii() || !is_ignored(*c as u8)).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 #[cfg(test)]
@@ -108,6 +151,12 @@ mod tests {
             list(QUERY),
             list(HARMLESS),
         )
+    }
+
+    #[test]
+    fn the_lists_are_sorted_for_the_search() {
+        assert!([WHOLE, HEADERS, QUERY, PARTS, HARMLESS].iter().all(|names| names.is_sorted()));
+        assert!(PARTS.len() < 255);
     }
 
     #[test]

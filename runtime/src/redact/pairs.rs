@@ -18,13 +18,13 @@ pub(super) fn mask<'t>(text: &'t str, secret: &dyn Fn(&str, Place) -> bool) -> C
 fn mask_to<'t>(text: &'t str, secret: &dyn Fn(&str, Place) -> bool, depth: u8) -> Cow<'t, str> {
     let bytes = text.as_bytes();
     let mut out = String::new();
-    let (mut copied, mut at) = (0, 0);
+    let (mut copied, mut at, mut looked_into) = (0, 0, 0);
     while let Some(found) =
         bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'=' | b':' | b'>')))
     {
         at += found;
         let value = match bytes[at] {
-            b'=' => assigned(text, at, secret, depth),
+            b'=' => assigned(text, at, secret, depth, &mut looked_into),
             b':' => user_info(bytes, at).or_else(|| line(text, at, secret)),
             _ => element(text, at, secret),
         };
@@ -45,30 +45,44 @@ fn mask_to<'t>(text: &'t str, secret: &dyn Fn(&str, Place) -> bool, depth: u8) -
 }
 
 /// The value behind `=`, where the name before it is a secret's, or where it holds an encoded URL or JSON text with one.
-fn assigned(text: &str, equals: usize, secret: &dyn Fn(&str, Place) -> bool, depth: u8) -> Option<Range<usize>> {
+fn assigned(
+    text: &str,
+    equals: usize,
+    secret: &dyn Fn(&str, Place) -> bool,
+    depth: u8,
+    looked_into: &mut usize,
+) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let is_name =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'%' | b'[' | b']' | b'+');
     let length = bytes[..equals].iter().rev().take(256).take_while(|byte| is_name(byte)).count();
     let name = decoded(text.get(equals - length..equals)?);
-    let start = equals + 1;
-    let value = match bytes.get(start) {
+    if length > 0 && name.split(['[', ']']).any(|part| !part.is_empty() && secret(part, Place::Query)) {
+        return Some(value(bytes, equals + 1));
+    }
+    // A value within one that was decoded already holds nothing new: each byte is decoded once, whatever the text.
+    if depth == 0 || equals < *looked_into {
+        return None;
+    }
+    let value = value(bytes, equals + 1);
+    *looked_into = value.end;
+    let inside = text.get(value.clone()).filter(|inside| inside.contains('%'))?;
+    let inner = decoded(inside);
+    let found = matches!(mask_to(&inner, secret, depth - 1), Cow::Owned(_))
+        || matches!(quoted::mask(&inner, &|name| secret(name, Place::Key)), Cow::Owned(_));
+    found.then_some(value)
+}
+
+/// What stands behind `=`: to the closing quote, or to the end of the word.
+fn value(bytes: &[u8], start: usize) -> Range<usize> {
+    match bytes.get(start) {
         Some(quote @ (b'"' | b'\'')) => start + 1..until(bytes, start + 1, |byte| byte == *quote || byte == b'\n'),
         Some(b'\\') => {
             let inner = start + 1 + usize::from(bytes.get(start + 1).is_some_and(|byte| matches!(byte, b'"' | b'\'')));
             inner..until(bytes, inner, ends_word)
         }
         _ => start..until(bytes, start, ends_word),
-    };
-    if length > 0 && name.split(['[', ']']).any(|part| !part.is_empty() && secret(part, Place::Query)) {
-        return Some(value);
     }
-    let inside = text.get(value.clone())?;
-    let encoded = depth > 0 && inside.contains('%');
-    let inner = encoded.then(|| decoded(inside))?;
-    let found = matches!(mask_to(&inner, secret, depth - 1), Cow::Owned(_))
-        || matches!(quoted::mask(&inner, &|name| secret(name, Place::Key)), Cow::Owned(_));
-    found.then_some(value)
 }
 
 /// What stands before the `@` of a URL's authority.
@@ -130,7 +144,10 @@ fn until(bytes: &[u8], from: usize, ends: impl Fn(u8) -> bool) -> usize {
 }
 
 /// Percent-decoded, whatever bytes come of it.
-fn decoded(text: &str) -> String {
+fn decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -147,5 +164,5 @@ fn decoded(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }

@@ -32,7 +32,7 @@ pub(super) fn mask(text: &str) -> Cow<'_, str> {
     while let Some(&byte) = bytes.get(at) {
         let word = is_word(byte);
         if (word || byte == b'-') && !inside {
-            if let Some((start, end)) = private_key(text, at).or_else(|| secret_at(text, at)) {
+            if let Some((start, end)) = secret_at(text, at) {
                 out.push_str(&text[copied..start]);
                 out.push_str(MASK);
                 copied = end;
@@ -54,15 +54,27 @@ pub(super) fn mask(text: &str) -> Cow<'_, str> {
 /// A secret whose name or first character stands at the beginning of this word.
 fn secret_at(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = text.get(at..)?;
-    if let Some(after) = scheme(rest, "bearer ").or_else(|| scheme(rest, "basic ")) {
-        return credentials(text, at + after, after == 6);
+    match rest.as_bytes().first()? {
+        b'-' => private_key(text, at),
+        b'0'..=b'9' => telegram(text, at),
+        b'b' | b'B' => match scheme(rest, "bearer ").or_else(|| scheme(rest, "basic ")) {
+            Some(after) => credentials(text, at + after, after == 6),
+            None => telegram(text, at),
+        },
+        _ => key(text, at),
     }
-    let end = at + rest.bytes().position(|byte| !is_word(byte) && byte != b'-' && byte != b'.').unwrap_or(rest.len());
-    let whole = KEYS.iter().any(|(prefix, least)| {
-        let length = rest.strip_prefix(prefix).map(|_| end.saturating_sub(at + prefix.len()));
-        length.is_some_and(|length| length >= *least || (end == text.len() && length >= AT_THE_END))
-    });
-    whole.then_some((at, end)).or_else(|| telegram(text, at))
+}
+
+/// A key of a well-known service.
+fn key(text: &str, at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?;
+    let first = *rest.as_bytes().first()?;
+    let begins = |prefix: &str| prefix.as_bytes()[0] == first && rest.starts_with(prefix);
+    let (prefix, least) = KEYS.iter().find(|(prefix, _)| begins(prefix))?;
+    // Only now, since the word may be as long as the text.
+    let length = rest.bytes().position(|byte| !is_word(byte) && byte != b'-' && byte != b'.').unwrap_or(rest.len());
+    let (end, secret) = (at + length, length - prefix.len());
+    (secret >= *least || (end == text.len() && secret >= AT_THE_END)).then_some((at, end))
 }
 
 fn scheme(rest: &str, name: &str) -> Option<usize> {

@@ -130,6 +130,14 @@ fn ordinary_text_is_left_alone() {
 #[test]
 fn the_processs_own_secrets_are_masked_literally() {
     assert_eq!(text(&format!("x{KEY}y")), "x[redacted]y");
+    assert_eq!(text(&format!("_{KEY}{KEY}_._é")), "_[redacted][redacted]_._é");
+    let redactor = Redactor::default();
+    let pass = redactor.pass([&b"plainsecret"[..], b"short", b""]);
+    assert_eq!(pass.known("p plainsecret short"), "p [redacted] short");
+    for length in 0..KEY.len() {
+        let masked = text(&format!("a.b_c z{}", &KEY[..length]));
+        assert_eq!(masked.ends_with("z[redacted]"), length >= SHORTEST, "{masked}");
+    }
 }
 
 #[test]
@@ -187,5 +195,44 @@ fn any_bytes_at_all_are_survived() {
         let length = random.usize(0..24);
         let given: String = (0..length).map(|_| alphabet[random.usize(0..alphabet.len())]).collect();
         let _ = text(&given);
+    }
+}
+
+#[test]
+fn hostile_text_costs_no_more_than_its_length() {
+    // Each of these took minutes where a step looked at the whole rest of the text again and again.
+    for pattern in [
+        "a=",
+        "a=%25",
+        "a=%3D",
+        "token:",
+        "\\",
+        "\\\"",
+        "\"",
+        "\"a\":",
+        "<x>",
+        "<",
+        ">",
+        "eyJ ",
+        "eyJ.",
+        "://@",
+        "://",
+        "{\"token\":",
+        "a-",
+        "-",
+        "sk-",
+        "Bearer ",
+        "basic ",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY",
+        "123456:",
+        "bot1",
+        "%",
+        "&quot;",
+        "'token':",
+        "=\\",
+        "[[",
+    ] {
+        let _ = text(&pattern.repeat(100 * 1024 / pattern.len()));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::delivery::fake::call;
-use crate::event::Post;
+use crate::event::{POST, Post};
 use crate::redact::Redactor;
 
 fn body(kind: Option<&'static str>, encoding: Option<&'static str>, prefix: &[u8], total: u64) -> Message {
@@ -90,7 +90,7 @@ fn headers_that_escape_to_many_times_their_length_still_fit() {
     }
     event.set_property("large", "\u{1}".repeat(100_000));
 
-    let post = Post::of(&event, "p", &pass).unwrap();
+    let post = Post::of(&event, "p", &pass, POST).unwrap();
 
     assert!(post.bytes().len() <= 256 * 1024);
     let sent: serde_json::Value = serde_json::from_slice(post.bytes()).unwrap();
@@ -110,7 +110,7 @@ fn repeated_headers_are_joined_and_ids_are_unique() {
     let build = Build { body_limit: 16 };
     let (event, other) = (build.event(&call, &pass), build.event(&call, &pass));
 
-    let post = Post::of(&event, "p", &pass).unwrap();
+    let post = Post::of(&event, "p", &pass, POST).unwrap();
 
     let sent: serde_json::Value = serde_json::from_slice(post.bytes()).unwrap();
     assert_eq!(sent["request_headers"], r#"{"x-a":"1, 2"}"#);

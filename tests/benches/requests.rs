@@ -1,0 +1,159 @@
+//! What a request costs: bare reqwest, reqwest with `reqwest-tracing`, and this library, side by side in one run.
+//!
+//! `cargo bench -p otas-tests --bench requests`. The servers run in a process of their own. Told is the CPU time of the thread that sends (and,
+//! apart, of the library's own thread, which writes and delivers the events), as the median over rounds that take turns; Linux only.
+//!
+//! Where the clock is too noisy, count instructions: two runs of `valgrind --tool=callgrind --separate-threads=yes BENCH count VARIANT SIDE N`
+//! with different N, where BENCH is the built bench, VARIANT `bare` or `otas`, and SIDE `inside` or `outside`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use otas::testing::Server;
+use otas::{Client, Config, Session, http, reqwest};
+
+const ROUNDS: usize = 15;
+const REQUESTS: usize = 400;
+const BODY: [u8; 1024] = [b'x'; 1024];
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if std::env::args().any(|argument| argument == "serve") {
+        return runtime.block_on(serve());
+    }
+    let (mut servers, told) = start();
+    let arguments: Vec<String> = std::env::args().skip_while(|argument| argument != "count").skip(1).collect();
+    match arguments.as_slice() {
+        [variant, side, requests] => runtime.block_on(count(&told, variant, side, requests.parse().unwrap())),
+        _ => runtime.block_on(compare(&told)),
+    }
+    servers.kill().unwrap();
+    servers.wait().unwrap();
+}
+
+/// The other process: a service that answers 1 KiB, and a local OTAS.
+async fn serve() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let otas = Server::builder()
+        .keep_requests(false)
+        .project_domain(format!("http://127.0.0.1:{port}"))
+        .start()
+        .await
+        .unwrap();
+    println!("{port} {} {} {}", otas.uasam_url(), otas.brain_url(), otas.agent_key());
+    let answer = || async { ([("content-type", "application/json")], &BODY[..]) };
+    axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap();
+}
+
+fn start() -> (Child, Vec<String>) {
+    let mut child = Command::new(std::env::current_exe().unwrap()).arg("serve").stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.split_whitespace().map(str::to_owned).collect())
+}
+
+/// What both kinds of run need.
+struct Set {
+    inside: String,
+    outside: String,
+    client: Client,
+    session: Session,
+    bare: reqwest::Client,
+}
+
+impl Set {
+    async fn up(told: &[String]) -> Self {
+        let config = Config::from_vars([
+            ("OTAS_AGENT_KEY", told[3].clone()),
+            ("OTAS_PROJECT_DOMAIN", format!("http://127.0.0.1:{}", told[0])),
+            ("OTAS_UASAM_URL", told[1].clone()),
+            ("OTAS_BRAIN_URL", told[2].clone()),
+        ]);
+        let client = Client::new(config.unwrap()).unwrap();
+        let session = client.open(serde_json::json!({})).await.unwrap();
+        let url = |host| format!("http://{host}:{}/v1/x", told[0]);
+        Self { inside: url("127.0.0.1"), outside: url("localhost"), client, session, bare: reqwest::Client::new() }
+    }
+
+    async fn bare(&self, url: &str) {
+        let request = self.bare.post(url).header("content-type", "application/json").body(&BODY[..]);
+        drain(request.send().await.unwrap()).await;
+    }
+
+    async fn ours(&self, url: &str) {
+        drain(http::post(url).header("content-type", "application/json").body(&BODY[..]).send().await.unwrap()).await;
+    }
+}
+
+/// Nothing but so many requests of one kind, to be run under a tool that counts.
+async fn count(told: &[String], variant: &str, side: &str, requests: usize) {
+    let set = Set::up(told).await;
+    let url = if side == "inside" { &set.inside } else { &set.outside };
+    for _ in 0..requests {
+        match variant {
+            "bare" => set.bare(url).await,
+            _ => set.session.scope(set.ours(url)).await,
+        }
+    }
+}
+
+async fn compare(told: &[String]) {
+    let set = Set::up(told).await;
+    let traced = reqwest_middleware::ClientBuilder::new(set.bare.clone())
+        .with(reqwest_tracing::TracingMiddleware::default())
+        .build();
+    let traced = async |url: &str| {
+        let request = traced.post(url).header("content-type", "application/json").body(&BODY[..]);
+        drain(request.send().await.unwrap()).await;
+    };
+    println!("{:<10} {:<18} {:>14} {:>8} {:>16}", "", "", "us a request", "ratio", "library's thread");
+    for (name, url) in [("inside", set.inside.as_str()), ("outside", set.outside.as_str())] {
+        let mut rows = [(); 3].map(|()| Vec::new());
+        for _ in 0..ROUNDS {
+            rows[0].push(round(async || set.bare(url).await).await);
+            rows[1].push(round(async || traced(url).await).await);
+            rows[2].push(set.session.scope(round(async || set.ours(url).await)).await);
+            let _ = set.client.flush(std::time::Duration::from_secs(60)).await;
+        }
+        let base = median(rows[0].iter().map(|(sender, _)| *sender));
+        for (variant, row) in ["bare reqwest", "reqwest-tracing", "otas"].iter().zip(&rows) {
+            let sender = median(row.iter().map(|(sender, _)| *sender));
+            let library = median(row.iter().map(|(_, library)| *library));
+            println!("{name:<10} {variant:<18} {sender:>14.1} {:>8.3} {library:>16.1}", sender / base);
+        }
+    }
+    println!("{}", set.client.stats());
+}
+
+async fn drain(answer: reqwest::Response) {
+    assert_eq!(answer.bytes().await.unwrap().len(), BODY.len());
+}
+
+/// CPU time for one request, in microseconds: of this thread, and of the library's.
+async fn round(send: impl AsyncFn()) -> (f64, f64) {
+    let before = (cpu("/proc/thread-self/schedstat"), library());
+    for _ in 0..REQUESTS {
+        send().await;
+    }
+    let micros = |nanos: u64| nanos as f64 / 1e3 / REQUESTS as f64;
+    (micros(cpu("/proc/thread-self/schedstat") - before.0), micros(library() - before.1))
+}
+
+fn cpu(path: &str) -> u64 {
+    std::fs::read_to_string(path).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// The CPU time of the library's thread so far.
+fn library() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten().map(|task| task.path());
+    let own =
+        |task: &std::path::PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "otas");
+    tasks.filter(own).map(|task| cpu(task.join("schedstat").to_str().unwrap())).sum()
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,210 @@
+//! Agent keys that change while a program runs: sessions go on, and a key that stops working is told once.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use otas::testing::{RequestRecord, Server, World};
+use otas::{Client, Config, ConfigBuilder, http};
+use serde_json::json;
+
+use crate::support::Site;
+
+/// A file of one test's own.
+struct KeyFile(PathBuf);
+
+impl KeyFile {
+    fn holding(key: &str) -> Self {
+        let file = Self(std::env::temp_dir().join(format!("otas-key-{}", uuid::Uuid::new_v4())));
+        file.put(key);
+        file
+    }
+
+    fn put(&self, text: &str) {
+        std::fs::write(&self.0, text).unwrap();
+    }
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn without_key(otas: &Server) -> ConfigBuilder {
+    Config::builder().project_domain(otas.project_domain()).uasam_url(otas.uasam_url()).brain_url(otas.brain_url())
+}
+
+fn with_file(otas: &Server) -> (KeyFile, Client) {
+    let file = KeyFile::holding(&otas.agent_key());
+    let client = Client::new(without_key(otas).agent_key_file(&file.0).build().unwrap()).unwrap();
+    (file, client)
+}
+
+/// A client whose key is asked for, how often it was, and where to put the next one.
+fn with_provider(otas: &Server) -> (Arc<Mutex<Option<String>>>, Arc<AtomicUsize>, Client) {
+    let (key, asked) = (Arc::new(Mutex::new(Some(otas.agent_key()))), Arc::new(AtomicUsize::new(0)));
+    let (give, count) = (key.clone(), asked.clone());
+    let config = without_key(otas).agent_key_provider(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        give.lock().unwrap().clone().ok_or_else(|| "the vault is closed".into())
+    });
+    (key, asked, Client::new(config.build().unwrap()).unwrap())
+}
+
+fn keys(requests: &[RequestRecord]) -> Vec<String> {
+    requests.iter().filter_map(|request| request.header("x-otas-agent-key")).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_key_exchanged_in_its_file_is_in_use_before_the_old_one_is_refused() {
+    let otas = Server::start().await.unwrap();
+    let (file, client) = with_file(&otas);
+    client.open(json!({})).await.unwrap();
+    let (old, new) = (otas.agent_key(), otas.rotate_key());
+    file.put(&format!("{new}\n"));
+    client.open(json!({})).await.unwrap();
+    assert_eq!(keys(&otas.requests()), [old, new], "and no third request: nothing was refused");
+}
+
+#[tokio::test]
+async fn a_provider_is_asked_anew_when_the_key_is_refused_and_only_then() {
+    let otas = Server::start().await.unwrap();
+    let (key, asked, client) = with_provider(&otas);
+    client.open(json!({})).await.unwrap();
+    client.open(json!({})).await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    *key.lock().unwrap() = Some(otas.rotate_key());
+    client.open(json!({})).await.unwrap();
+    client.open(json!({})).await.unwrap();
+    assert_eq!((asked.load(Ordering::Relaxed), otas.sessions().len(), otas.requests().len()), (2, 4, 5));
+}
+
+#[tokio::test]
+async fn calls_that_are_refused_at_once_all_go_on_under_the_new_key() {
+    let otas = Server::start().await.unwrap();
+    let (key, _, client) = with_provider(&otas);
+    *key.lock().unwrap() = Some(otas.rotate_key());
+    for opened in join_all((0..40).map(|_| client.open(json!({})))).await {
+        opened.unwrap();
+    }
+    assert_eq!(otas.sessions().len(), 40);
+}
+
+#[tokio::test]
+async fn a_session_opened_under_the_old_key_goes_on_and_is_renewed_under_the_new_one() {
+    let site = Site::start().await;
+    let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
+    let (key, _, client) = with_provider(&otas);
+    let session = client.open(json!({})).await.unwrap();
+    *key.lock().unwrap() = Some(otas.rotate_key());
+    session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
+    assert!(client.flush(Duration::from_secs(30)).await.is_empty());
+    assert_eq!((otas.events(session.id().as_str()).len(), client.stats().dropped.total()), (1, 0));
+    let first = session.id();
+    assert_ne!(session.renew().await.unwrap(), first);
+    assert_eq!(keys(&otas.requests()).pop(), Some(otas.agent_key()));
+}
+
+#[tokio::test]
+async fn while_the_source_gives_no_key_the_last_one_stays_in_use() {
+    let otas = Server::start().await.unwrap();
+    let (file, by_file) = with_file(&otas);
+    for text in ["", "no key", "agent_\u{e4}"] {
+        file.put(text);
+        by_file.open(json!({})).await.unwrap();
+    }
+    std::fs::remove_file(&file.0).unwrap();
+    by_file.open(json!({})).await.unwrap();
+
+    let (key, _, by_provider) = with_provider(&otas);
+    by_provider.open(json!({})).await.unwrap();
+    *key.lock().unwrap() = None;
+    otas.revoke_key();
+    assert_eq!(by_provider.open(json!({})).await.unwrap_err().status(), Some(401));
+    *key.lock().unwrap() = Some(otas.rotate_key());
+    by_provider.open(json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_provider_that_panics_costs_nothing_but_the_refusal() {
+    let otas = Server::start().await.unwrap();
+    let (old, calls) = (otas.agent_key(), AtomicUsize::new(0));
+    let config = without_key(&otas).agent_key_provider(move || {
+        assert_eq!(calls.fetch_add(1, Ordering::Relaxed), 0, "on purpose");
+        Ok(old.clone())
+    });
+    let client = Client::new(config.build().unwrap()).unwrap();
+    client.open(json!({})).await.unwrap();
+    otas.revoke_key();
+    assert_eq!(client.open(json!({})).await.unwrap_err().status(), Some(401));
+}
+
+/// Writes down the warnings of the whole process; each test looks for those that name its own file.
+struct Listener;
+
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+impl tracing::Subscriber for Listener {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "otas" && *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{value:?}");
+            }
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        WARNINGS.lock().unwrap().push(text.0);
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_key_that_stops_working_is_told_once_with_what_to_do() {
+    #[otas::otas_session(client = client)]
+    async fn call(client: &Client) -> bool {
+        otas::Session::current().is_some()
+    }
+    // The only test that sets one: the others do not look.
+    tracing::subscriber::set_global_default(Listener).unwrap();
+    let otas = Server::start().await.unwrap();
+    let (file, _) = with_file(&otas);
+    let world = World::new();
+    let config = without_key(&otas).agent_key_file(&file.0).world(&world);
+    let client = Client::new(config.build().unwrap()).unwrap();
+    let path = file.0.display().to_string();
+    let told = || WARNINGS.lock().unwrap().iter().filter(|text| text.contains(&path)).cloned().collect::<Vec<_>>();
+    let session = client.open(json!({})).await.unwrap();
+    assert_eq!(told(), [""; 0]);
+
+    otas.revoke_key();
+    for _ in 0..5 {
+        assert!(!call(&client).await);
+    }
+    session.renew().await.unwrap_err();
+    let first = told();
+    assert_eq!(first.len(), 1, "{first:?}");
+    assert!(first[0].contains("put a new key into") && first[0].contains("without a restart"), "{first:?}");
+    assert_eq!(client.stats().calls_without_session, 5, "each is counted all the same");
+
+    file.put(&otas.rotate_key());
+    assert!(call(&client).await);
+    otas.revoke_key();
+    assert!(!call(&client).await);
+    assert_eq!(told().len(), 2, "a key that had worked again has stopped again");
+}
