@@ -11,7 +11,7 @@ mod expand;
 
 use proc_macro2::TokenStream;
 
-/// Opens a fresh OTAS session for each call of the `async fn` below it. The crate `otas` documents the arguments.
+/// Use it through the crate `otas`, whose items it names.
 #[proc_macro_attribute]
 pub fn otas_session(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     session(args.into(), item.into()).into()

@@ -95,6 +95,7 @@ pub use delivery::{Dropped, Left, Stats};
 pub use domain::Domain;
 pub use error::{Error, Result};
 pub use event::{Event, Message};
+#[doc = include_str!("attribute.md")]
 pub use otas_macros::otas_session;
 pub use propagate::{SessionExt, WithSession, spawn, spawn_blocking};
 pub use reqwest;

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 use crate::Error;
 
 mod compound;
+#[cfg(test)]
+mod tests;
 mod visible;
 
 use visible::{Oops, Visible, in_place, visible_text};

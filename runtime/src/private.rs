@@ -40,7 +40,11 @@ pub fn open_fields(function: &'static str, fields: &[(&str, &dyn Field)]) -> Pre
 
 /// As [`open`], without a meta.
 pub fn bare(function: &'static str) -> Prepared {
-    if wanted() { open(function, Meta::default()) } else { unopened() }
+    Prepared(match ambient() {
+        Ok(client) if client.is_disabled() => run::without_session(client).map(Box::new),
+        Ok(client) => Some(Box::new(Stage::asked(client, function, Meta::default()))),
+        Err(error) => Some(Box::new(Stage::Failed { error, client: None })),
+    })
 }
 
 /// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.

@@ -91,3 +91,86 @@ def chain(attribute, length):
     parts.append("fn main() { let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();")
     parts.append("    runtime.block_on(async { tokio::spawn(call_0()).await }).unwrap(); }")
     return "\n".join(parts)
+
+
+SHAPES = """
+ATTRIBUTE
+pub async fn empty() {}
+
+ATTRIBUTE
+pub async fn local() -> u8 {
+    let local = [1u8; 1024];
+    tokio::task::yield_now().await;
+    local.iter().fold(0, |sum, x| x ^ sum)
+}
+
+ATTRIBUTE
+pub async fn argument(argument: [u8; 1024]) -> u8 {
+    tokio::task::yield_now().await;
+    argument.iter().fold(0, |sum, x| x ^ sum)
+}
+
+ATTRIBUTE
+pub async fn level_1() -> u8 {
+    local().await
+}
+
+ATTRIBUTE
+pub async fn level_2() -> u8 {
+    level_1().await
+}
+"""
+
+
+def modules(text):
+    """The same functions below each attribute, each set in a module of its own."""
+    parts = []
+    for name in ("plain", "otas, no meta", "tracing", "fastrace"):
+        module = name.split(",")[0]
+        parts.append(f"mod {module} {{\n{text.replace('ATTRIBUTE', ATTRIBUTES[name])}\n}}")
+    return "#![allow(dead_code)]\n" + "\n".join(parts)
+
+
+def sizes():
+    """A program that prints how large each future is."""
+    calls = ("empty()", "local()", "argument([0; 1024])", "level_1()", "level_2()")
+    names = ("plain", "otas", "tracing", "fastrace")
+    lines = [
+        f'    println!("  {call:20} {" ".join([name + " {}" for name in names])}", '
+        + ", ".join(f"size_of_val(&{name}::{call})" for name in names)
+        + ");"
+        for call in calls
+    ]
+    return modules(SHAPES) + "\nfn main() {\n" + "\n".join(lines) + "\n}\n"
+
+
+def calls():
+    """A program that prints how long a call of a function without an await takes."""
+    text = "ATTRIBUTE\npub async fn call(x: u64) -> u64 { std::hint::black_box(x) + 1 }"
+    names = ("plain", "otas", "tracing", "fastrace")
+    lines = "\n".join(f'    print("{name}", {name}::call);' for name in names)
+    return (
+        modules(text)
+        + """
+fn print<F: std::future::Future<Output = u64>>(name: &str, call: impl Fn(u64) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut least = f64::MAX;
+    for _ in 0..20 {
+        let start = std::time::Instant::now();
+        runtime.block_on(async {
+            let mut x = 0;
+            for _ in 0..1_000_000 {
+                x = call(x).await;
+            }
+            std::hint::black_box(x);
+        });
+        least = least.min(start.elapsed().as_nanos() as f64 / 1e6);
+    }
+    println!("  {name:16} {least:.1}");
+}
+
+fn main() {
+"""
+        + lines
+        + "\n}\n"
+    )
