@@ -80,6 +80,7 @@ mod wire;
 
 // What all of it stands on.
 mod config;
+#[cfg_attr(not(feature = "testing"), expect(unreachable_pub, dead_code, reason = "public as `testing::World` alone"))]
 mod world;
 mod notice;
 mod error;
