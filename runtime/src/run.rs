@@ -129,14 +129,14 @@ pin_project! {
     #[project = Run]
     #[must_use = "futures do nothing unless polled"]
     pub enum InSession<B, F> {
-        #[doc(hidden)]
+        /// Not ended: no stage, where there is nothing around the body.
         Running {
             stage: Option<Box<Stage>>,
             failure: Option<F>,
             #[pin]
             body: B,
         },
-        #[doc(hidden)]
+        /// The body is dropped.
         Ended,
     }
 
