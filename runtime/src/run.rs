@@ -127,6 +127,7 @@ pin_project! {
     /// Written by hand: an `async fn` would hold the body twice, and twice again for each level of nesting. An `enum`, as an `Option`
     /// around the body would be one more layer of types, and those are limited too. Without bounds, as each is checked for each function.
     #[project = Run]
+    #[expect(missing_docs, reason = "the macro takes no documentation of an enum's fields; they are private in all but syntax")]
     #[must_use = "futures do nothing unless polled"]
     pub enum InSession<B, F> {
         /// Not ended: no stage, where there is nothing around the body.
