@@ -39,12 +39,13 @@ pub fn open_fields(function: &'static str, fields: &[(&str, &dyn Field)]) -> Pre
 }
 
 /// As [`open`], without a meta.
+#[inline]
 pub fn bare(function: &'static str) -> Prepared {
-    Prepared(match ambient() {
-        Ok(client) if client.is_disabled() => run::without_session(client).map(Box::new),
-        Ok(client) => Some(Box::new(Stage::asked(client, function, Meta::default()))),
-        Err(error) => Some(Box::new(Stage::Failed { error, client: None })),
-    })
+    if is_off() { Prepared(None) } else { bare_unless_disabled(function) }
+}
+
+fn bare_unless_disabled(function: &'static str) -> Prepared {
+    if ambient_opens() { open(function, Meta::default()) } else { masked() }
 }
 
 /// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.

@@ -127,17 +127,17 @@ pin_project! {
     /// Written by hand: an `async fn` would hold the body twice, and twice again for each level of nesting. An `enum`, as an `Option`
     /// around the body would be one more layer of types, and those are limited too. Without bounds, as each is checked for each function.
     #[project = Run]
-    #[allow(clippy::manual_non_exhaustive)]
+    #[expect(missing_docs, reason = "the macro takes no documentation of an enum's fields; they are private in all but syntax")]
     #[must_use = "futures do nothing unless polled"]
     pub enum InSession<B, F> {
-        #[doc(hidden)]
+        /// Not ended: no stage, where there is nothing around the body.
         Running {
             stage: Option<Box<Stage>>,
             failure: Option<F>,
             #[pin]
             body: B,
         },
-        #[doc(hidden)]
+        /// The body is dropped.
         Ended,
     }
 
