@@ -379,3 +379,26 @@ async fn a_call_that_ends_in_a_fork_is_the_other_process_s_to_tell() {
     answer.text().await.unwrap();
     assert_eq!((client.stats().recorded, otas.event_count()), (0, 0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_concurrent_sessions_each_have_their_own_call() {
+    #[otas::otas_session(meta = { "n": n })]
+    async fn run(url: &str, n: usize) -> String {
+        http::get(url).query(&[("n", n)]).await.unwrap().text().await.unwrap();
+        otas::Session::current().unwrap().id().to_string()
+    }
+    let site = Site::start().await;
+    let (otas, client) = otas_around(&site).await;
+    let mut runs = tokio::task::JoinSet::new();
+    for n in 0..1_000 {
+        let (client, url) = (client.clone(), site.outside("/"));
+        runs.spawn(async move { (n, client.scope(run(&url, n)).await) });
+    }
+    let runs = runs.join_all().await;
+    assert!(client.flush(60 * SECOND).await.is_empty());
+    assert_eq!((otas.sessions().len(), client.stats().delivered), (1_000, 1_000));
+    for (n, id) in runs {
+        let queries: Vec<_> = otas.events(&id).into_iter().map(|event| event.row["query_params"].clone()).collect();
+        assert_eq!(queries, [json!(format!("n={n}"))]);
+    }
+}

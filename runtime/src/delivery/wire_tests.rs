@@ -498,7 +498,7 @@ async fn planted_secrets_leave_the_process_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_sessions_are_served_and_each_in_order() {
+async fn a_hundred_sessions_of_ten_calls_are_served_and_each_in_order() {
     let bench = bench(None).await;
     let sessions: Vec<_> = (0..100).map(|n| format!("s{n}")).collect();
     for sequence in 0..10 {
