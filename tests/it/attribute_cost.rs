@@ -13,7 +13,8 @@ async fn wait() {
 
 macro_rules! both {
     ($($name:ident: $attribute:meta;)*) => {
-        $(mod $name {
+        $(#[allow(dead_code)]
+        mod $name {
             use super::wait;
 
             #[$attribute]
