@@ -13,7 +13,7 @@ async fn wait() {
 
 macro_rules! both {
     ($($name:ident: $attribute:meta;)*) => {
-        $(#[allow(dead_code, reason = "not each is measured with a meta")]
+        $(#[allow(dead_code)]
         mod $name {
             use super::wait;
 

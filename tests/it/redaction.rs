@@ -107,5 +107,8 @@ async fn a_hook_edits_and_drops_events_and_its_panic_drops_one() {
     assert!(events[0].row["response_body"].is_null() && events[0].row["response_size_bytes"] == 5);
     let stats = client.stats();
     assert_eq!((stats.dropped.by_hook, stats.dropped.hook_panicked, stats.delivered), (1, 1, 1));
-    assert!(threads.lock().unwrap().iter().all(|thread| thread.as_deref() == Some("otas")), "on the library's thread");
+    assert!(
+        threads.lock().unwrap().iter().all(|thread| thread.as_deref() == Some("otas-delivery")),
+        "on a thread of the library's"
+    );
 }
