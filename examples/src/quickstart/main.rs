@@ -3,6 +3,7 @@
 mod services;
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use otas::audit::Reader;
@@ -43,7 +44,17 @@ async fn forecast(Services { weather, backend }: &Services, city: &str) -> Resul
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let backend = Backend::start().await?;
     let services = Services { backend: backend.url.clone(), weather: services::start_weather().await? };
     let real = ["OTAS_AGENT_KEY", "OTAS_AGENT_KEY_FILE"].iter().any(|name| std::env::var_os(name).is_some());
