@@ -27,4 +27,5 @@ mod testing_client;
 mod testing_faults;
 mod testing_server;
 mod testing_setup;
+mod spans;
 mod tower_layer;

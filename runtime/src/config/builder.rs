@@ -220,8 +220,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// A function that sees each event before it is sent, redacted already: it may edit it, or drop it by returning `None`. It runs on the
-    /// library's thread; where it panics the event is dropped. Unset: events are sent as they are.
+    /// A function that sees each event before it is sent, redacted already: it may edit it, or drop it by returning `None`. It runs on a
+    /// thread of the library's: where it blocks, delivery waits, and nothing else; where it panics the event is dropped. Unset: events are sent as they are.
     pub fn on_event<F>(mut self, hook: F) -> Self
     where
         F: Fn(Event) -> Option<Event> + Send + Sync + 'static,

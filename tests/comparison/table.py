@@ -1,6 +1,6 @@
 """The table of shapes: which function compiles below which attribute, or gets the message that it should.
 
-    python3 tests/bench/table.py
+    python3 tests/comparison/table.py
 
 Each shape of shapes.txt is compiled plain and below each attribute. `=> words` means that the compiler must say these words.
 """

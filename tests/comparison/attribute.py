@@ -1,6 +1,6 @@
 """Measures what the attribute costs, side by side with tracing::instrument(skip_all) and fastrace::trace.
 
-    python3 tests/bench/attribute.py [check] [build] [sizes] [depth] [calls] [clean]
+    python3 tests/comparison/attribute.py [check] [build] [sizes] [depth] [calls] [clean]
 
 Needs cargo, rustc and python3, and a quiet machine: figures are ratios of the least CPU time of several runs. `clean` builds a program
 with and without the library from nothing, and takes minutes. Without arguments: everything but that.

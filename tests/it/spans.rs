@@ -1,0 +1,92 @@
+//! What a `tracing` subscriber sees: a span around the body with the session's id, and never a secret.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use otas::testing::Server;
+use otas::{Client, otas_session};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// Writes down every span and event, and which span is entered.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    text: String,
+    entered: Vec<u64>,
+    spans: u64,
+}
+
+struct Writer<'a>(&'a mut String);
+
+impl Visit for Writer<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.push_str(&format!(" {}={value:?}", field.name()));
+    }
+}
+
+impl Subscriber for Recorder {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut seen = self.0.lock().unwrap();
+        seen.spans += 1;
+        let (id, name) = (seen.spans, format!("\nspan {} {}", span.metadata().target(), span.metadata().name()));
+        seen.text.push_str(&name);
+        span.record(&mut Writer(&mut seen.text));
+        Id::from_u64(id)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        values.record(&mut Writer(&mut self.0.lock().unwrap().text));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut seen = self.0.lock().unwrap();
+        let within = format!("\nevent {} within {:?}", event.metadata().target(), seen.entered);
+        seen.text.push_str(&within);
+        event.record(&mut Writer(&mut seen.text));
+    }
+
+    fn enter(&self, id: &Id) {
+        self.0.lock().unwrap().entered.push(id.into_u64());
+    }
+
+    fn exit(&self, _: &Id) {
+        self.0.lock().unwrap().entered.pop();
+    }
+}
+
+#[otas_session]
+async fn run() -> otas::Session {
+    tracing::info!(target: "mine", "in the body");
+    tokio::task::yield_now().await;
+    otas::Session::current().unwrap()
+}
+
+#[tokio::test]
+async fn the_body_runs_in_a_span_that_names_its_session_and_no_secret() {
+    let recorder = Recorder::default();
+    let _guard = tracing::subscriber::set_default(recorder.clone());
+    let otas = Server::start().await.unwrap();
+    let client = Client::new(otas.config().unwrap()).unwrap();
+    let session = client.scope(run()).await;
+    otas.revoke_key();
+    assert!(client.open(serde_json::json!({})).await.is_err());
+    let seen = recorder.0.lock().unwrap();
+    let span = format!("span otas otas_session session.id={}", session.id());
+    let at = seen.text.find(&span).unwrap_or_else(|| panic!("{}", seen.text));
+    let id = seen.text[..at + span.len()].matches("\nspan ").count();
+    assert!(seen.text.contains(&format!("event mine within [{id}]")), "{}", seen.text);
+    assert_eq!(seen.entered, Vec::<u64>::new());
+    for secret in [otas.agent_key(), session.token().unwrap().expose_secret().to_owned()] {
+        assert!(!seen.text.contains(&secret));
+    }
+}
