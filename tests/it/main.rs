@@ -12,6 +12,7 @@ mod capture;
 mod config;
 mod delivery;
 mod domain;
+mod packaging;
 mod process;
 mod keys;
 mod propagate;
