@@ -19,7 +19,8 @@ use crate::meta::Meta;
 use crate::notice;
 use crate::opening::Opening;
 use crate::process::Process;
-use crate::session::{Scope, Session};
+use crate::scope::Scope;
+use crate::session::Session;
 use crate::world::World;
 
 /// Opens sessions, and owns what they need: the configuration, the library's thread, the HTTP client of your requests.

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::delivery::Left;
 use crate::error::{Error, Result};
 use crate::notice;
-use crate::session::Scope;
+use crate::scope::Scope;
 
 static PROCESS: OnceCell<Client> = OnceCell::new();
 static LAST_FAILURE: Mutex<Option<Failure>> = Mutex::new(None);

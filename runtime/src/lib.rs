@@ -53,6 +53,7 @@ mod client;
 mod opening;
 mod pause;
 mod session;
+mod scope;
 mod renewal;
 mod token;
 

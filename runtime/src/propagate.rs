@@ -10,7 +10,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 
-use crate::session::{Scope, Session};
+use crate::scope::Scope;
+use crate::session::Session;
 
 /// Carries a session along with a future, a stream, or a response body: whatever is done inside belongs to the session, wherever it is polled.
 ///

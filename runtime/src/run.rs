@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::meta::Meta;
 use crate::opening::Opening;
-use crate::session::Scope;
+use crate::scope::Scope;
 
 /// Where a call stands. In a box, so that the future of an annotated function is two words larger than the plain one.
 pub(crate) enum Stage {

@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use crate::notice;
 use crate::propagate::WithSession;
-use crate::session::Scope;
+use crate::scope::Scope;
 
 tokio::task_local! {
     static SLOT: Slot;

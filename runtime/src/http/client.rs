@@ -10,7 +10,8 @@ use crate::default;
 use crate::http::pool::{self, Sender};
 use crate::http::request::RequestBuilder;
 use crate::http::send;
-use crate::session::{Scope, Session};
+use crate::scope::Scope;
+use crate::session::Session;
 
 /// Sends requests that belong to a session: the current one, or one that it was [bound to](Self::bound_to).
 ///
