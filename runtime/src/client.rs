@@ -62,11 +62,16 @@ impl Client {
     ///
     /// [`is_config`](Error::is_config): the HTTP client for your requests cannot be built (TLS).
     pub fn new(config: Config) -> Result<Self> {
-        let settings = config.0;
-        let pool = Pool::new(&settings)?;
-        let client = Self(Arc::new(Inner { settings, process: Mutex::new(None), pool, counts: Counts::default() }));
+        let client = Self::unannounced(config)?;
         client.warn_of_doubtful_settings();
         Ok(client)
+    }
+
+    /// The same without a warning, for who holds a lock: warnings run code of the user's.
+    pub(crate) fn unannounced(config: Config) -> Result<Self> {
+        let settings = config.0;
+        let pool = Pool::new(&settings)?;
+        Ok(Self(Arc::new(Inner { settings, process: Mutex::new(None), pool, counts: Counts::default() })))
     }
 
     /// A client for what the environment says.
@@ -252,7 +257,7 @@ impl Client {
         );
     }
 
-    fn warn_of_doubtful_settings(&self) {
+    pub(crate) fn warn_of_doubtful_settings(&self) {
         let settings = &self.0.settings;
         if settings.disabled {
             return;

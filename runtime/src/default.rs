@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use crate::client::Client;
+use crate::config::Config;
 use crate::delivery::Left;
 use crate::error::{Error, Result};
 use crate::notice;
@@ -128,18 +129,22 @@ fn of_process() -> Result<Client> {
         return Ok(client.clone());
     }
     let mut last = LAST_FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(client) = PROCESS.get() {
+        return Ok(client.clone()); // another thread was quicker
+    }
     let now = Instant::now();
     if let Some(failure) = last.as_ref().filter(|failure| now < failure.until) {
         return Err(failure.error.clone());
     }
-    let built = PROCESS.get_or_try_init(Client::from_env).cloned();
-    let Err(error) = &built else {
-        *last = None;
-        return built;
-    };
-    let pause = last.as_ref().map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
-    *last = Some(Failure { error: error.clone(), pause, until: now + pause });
-    drop(last); // a subscriber may come back here
-    notice::warn(&format!("no session is opened: {}", error.with_causes()));
+    let built = PROCESS.get_or_try_init(|| Client::unannounced(Config::from_env()?)).cloned();
+    *last = built.as_ref().err().map(|error| {
+        let pause = last.as_ref().map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
+        Failure { error: error.clone(), pause, until: now + pause }
+    });
+    drop(last); // warnings run the code of a subscriber, which may come back here
+    match &built {
+        Ok(client) => client.warn_of_doubtful_settings(),
+        Err(error) => notice::warn(&format!("no session is opened: {}", error.with_causes())),
+    }
     built
 }

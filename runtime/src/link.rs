@@ -1,4 +1,4 @@
-//! The library's own thread and runtime, and the plain HTTP client that talks to UASAM and Brain.
+//! A thread of the library's own with its runtime, and the plain HTTP client that talks to UASAM and Brain.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,7 +1,7 @@
 //! What a request costs: bare reqwest, reqwest with `reqwest-tracing`, and this library, side by side in one run.
 //!
 //! `cargo bench -p otas-tests --bench requests`. The servers run in a process of their own. Told is the CPU time of the thread that sends (and,
-//! apart, of the library's own thread, which writes and delivers the events), as the median over rounds that take turns; Linux only.
+//! apart, of the library's own threads, which write and deliver the events), as the median over rounds that take turns; Linux only.
 //!
 //! Where the clock is too noisy, count instructions: two runs of `valgrind --tool=callgrind --separate-threads=yes BENCH count VARIANT SIDE N`
 //! with different N, where BENCH is the built bench, VARIANT `bare` or `otas`, and SIDE `inside` or `outside`.
@@ -107,7 +107,7 @@ async fn compare(told: &[String]) {
         let request = traced.post(url).header("content-type", "application/json").body(&BODY[..]);
         drain(request.send().await.unwrap()).await;
     };
-    println!("{:<10} {:<18} {:>14} {:>8} {:>16}", "", "", "us a request", "ratio", "library's thread");
+    println!("{:<10} {:<18} {:>14} {:>8} {:>17}", "", "", "us a request", "ratio", "library's threads");
     for (name, url) in [("inside", set.inside.as_str()), ("outside", set.outside.as_str())] {
         let mut rows = [(); 3].map(|()| Vec::new());
         for _ in 0..ROUNDS {
@@ -144,11 +144,12 @@ fn cpu(path: &str) -> u64 {
     std::fs::read_to_string(path).unwrap().split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// The CPU time of the library's thread so far.
+/// The CPU time of the library's threads so far.
 fn library() -> u64 {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten().map(|task| task.path());
-    let own =
-        |task: &std::path::PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "otas");
+    let own = |task: &std::path::PathBuf| {
+        std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with("otas"))
+    };
     tasks.filter(own).map(|task| cpu(task.join("schedstat").to_str().unwrap())).sum()
 }
 

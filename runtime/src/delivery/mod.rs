@@ -33,7 +33,7 @@ use crate::world::World;
 use engine::Engine;
 use queue::{Queue, Recorded, Watch};
 
-/// Runs a task on the library's thread; a task that cannot run is dropped.
+/// Runs a task on a thread of the library's; a task that cannot run is dropped.
 pub(crate) type Spawn = Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>;
 
 /// Where delivery runs: the worker calls the user's hook, which may block, and must hold up neither a deadline nor the opening of a session.

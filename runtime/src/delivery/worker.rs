@@ -1,4 +1,4 @@
-//! Delivery as a task on the library's thread: a clock, and a destination, for the engine.
+//! Delivery as a task on its own thread: a clock, and a destination, for the engine.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
