@@ -7,7 +7,7 @@
 //! ```text
 //! async fn name(args) -> Ret {
 //!     return ::otas::__private::in_session(
-//!         if ::otas::__private::wanted() { ::otas::__private::open_fields("name", &[META]) } else { ::otas::__private::unopened() },
+//!         if ::otas::__private::wanted() { ::otas::__private::open_fields("name", [KEYS], (VALUES)) } else { ::otas::__private::unopened() },
 //!         async move {
 //!             if false { return ::otas::__private::never::<Ret>(); }
 //!             { BODY }
@@ -28,7 +28,7 @@ use syn::ext::IdentExt;
 use crate::args::{Args, OnError};
 use crate::boxed::{self, Boxed};
 use crate::item::{self, Item};
-use crate::meta::{self, Meta};
+use crate::meta::{self, Meta, Object};
 use crate::value::{borrowed, is_punct};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
@@ -90,7 +90,13 @@ impl Context {
         }
         let open = match meta {
             Meta::Absent => return quote!(#private::bare(#name)),
-            Meta::Fields(fields) => quote!(#private::open_fields(#name, &[#fields])),
+            Meta::Object(Object { fields, evaluates }) => {
+                let open = quote!(#private::open_fields(#name, #fields));
+                if !evaluates {
+                    return open;
+                }
+                open
+            }
             Meta::Value(_) => {
                 let meta = meta.build(private);
                 quote!(#private::open(#name, #meta))

@@ -5,24 +5,32 @@ use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::{Error, Result};
 
-use crate::value::{as_group, borrowed, field, is_alone, is_assignment, is_comma, is_punct, is_word, length, tokens};
+use crate::value::{as_group, borrowed, is_alone, is_assignment, is_comma, is_punct, is_word, length, tokens};
 
 /// What `meta` says, as tokens of the expansion.
 pub(crate) enum Meta {
     /// Nothing.
     Absent,
-    /// `{ .. }`: a list of keys and values.
-    Fields(TokenStream),
+    /// `{ .. }`
+    Object(Object),
     /// Any expression that serialises to an object.
     Value(TokenStream),
+}
+
+/// `{ .. }` as the runtime takes it.
+pub(crate) struct Object {
+    /// `[keys], values`
+    pub(crate) fields: TokenStream,
+    /// More has to be done than to borrow variables and literals.
+    pub(crate) evaluates: bool,
 }
 
 impl Meta {
     /// The expression that makes a `Meta` of it.
     pub(crate) fn build(&self, private: &TokenStream) -> TokenStream {
         match self {
-            Self::Absent => quote_spanned!(Span::call_site()=> #private::object(&[])),
-            Self::Fields(fields) => quote_spanned!(Span::call_site()=> #private::object(&[#fields])),
+            Self::Absent => quote_spanned!(Span::call_site()=> #private::object([], ())),
+            Self::Object(Object { fields, .. }) => quote_spanned!(Span::call_site()=> #private::object(#fields)),
             Self::Value(value) => quote_spanned!(Span::call_site()=> #private::value(#value)),
         }
     }
@@ -32,7 +40,7 @@ impl Meta {
 pub(crate) fn parse(private: &TokenStream, value: Option<&[TokenTree]>) -> Result<Meta> {
     match value {
         None => Ok(Meta::Absent),
-        Some([only]) if as_group(only, Delimiter::Brace).is_some() => Ok(Meta::Fields(fields(private, only)?)),
+        Some([only]) if as_group(only, Delimiter::Brace).is_some() => Ok(Meta::Object(object(private, only)?)),
         Some([TokenTree::Literal(literal)]) => {
             Err(Error::new(literal.span(), "`meta` is an object: write `meta = { \"key\": value }`"))
         }
@@ -45,7 +53,7 @@ pub(crate) fn parse(private: &TokenStream, value: Option<&[TokenTree]>) -> Resul
                 "`meta` is an object in braces, not parentheses: write `meta = { \"key\": value }`",
             ))
         }
-        Some(expression) => Ok(Meta::Value(field(expression))),
+        Some(expression) => Ok(Meta::Value(borrowed(expression))),
     }
 }
 
@@ -53,67 +61,92 @@ fn starts_entry(stream: TokenStream) -> bool {
     matches!(&tokens(stream)[..], [TokenTree::Literal(_) | TokenTree::Ident(_), colon, ..] if is_punct(colon, ':'))
 }
 
-/// A value that stands after a key or in a list, as a pointer to something that can be serialised.
+/// A value that stands after a key or in a list, as a reference to something that can be serialised.
 fn value(private: &TokenStream, value: &[TokenTree]) -> Result<TokenStream> {
     match value {
         [only] if is_word(only, "null") => Ok(quote_spanned!(only.span()=> &())),
         [only] if as_group(only, Delimiter::Brace).is_some() => {
-            let fields = fields(private, only)?;
-            Ok(quote_spanned!(Span::call_site()=> &#private::object(&[#fields])))
+            let Object { fields, .. } = object(private, only)?;
+            Ok(quote_spanned!(Span::call_site()=> &#private::object(#fields)))
         }
         [only] => match as_group(only, Delimiter::Bracket).map(|group| tokens(group.stream())) {
-            Some(items) if !items.iter().any(|token| is_punct(token, ';')) => list(private, &items),
-            _ => Ok(field(value)),
+            Some(items) if !items.iter().any(|token| is_punct(token, ';')) => list(private, &items, only.span()),
+            _ => Ok(borrowed(value)),
         },
-        _ => Ok(field(value)),
+        _ => Ok(borrowed(value)),
     }
 }
 
-fn list(private: &TokenStream, mut rest: &[TokenTree]) -> Result<TokenStream> {
-    let mut items = TokenStream::new();
+fn list(private: &TokenStream, mut rest: &[TokenTree], span: Span) -> Result<TokenStream> {
+    let mut items = Vec::new();
     while let Some(first) = rest.first() {
         let end = length(rest);
         if end == 0 {
             return Err(Error::new(first.span(), "expected a value before this `,`"));
         }
-        let item = value(private, &rest[..end])?;
-        items.extend(quote_spanned!(Span::call_site()=> #item,));
+        items.push(value(private, &rest[..end])?);
         rest = rest.get(end + 1..).unwrap_or_default();
     }
-    Ok(quote_spanned!(Span::call_site()=> &#private::list(&[#items])))
+    let items = pairs(&items, span);
+    Ok(quote_spanned!(Span::call_site()=> &#private::list(#items)))
 }
 
-fn fields(private: &TokenStream, braces: &TokenTree) -> Result<TokenStream> {
+fn object(private: &TokenStream, braces: &TokenTree) -> Result<Object> {
     let inner = as_group(braces, Delimiter::Brace).map(|group| tokens(group.stream())).unwrap_or_default();
     let mut rest = &inner[..];
-    let mut entries = TokenStream::new();
+    let (mut keys, mut values, mut evaluates) = (Vec::new(), Vec::new(), false);
     while !rest.is_empty() {
         let entry;
         (entry, rest) = self::entry(private, rest)?;
-        entries.extend(entry);
+        keys.push(entry.key);
+        values.push(entry.value);
+        evaluates |= entry.evaluates;
     }
-    Ok(entries)
+    let values = pairs(&values, braces.span());
+    Ok(Object { fields: quote_spanned!(Span::call_site()=> [#(#keys),*], #values), evaluates })
+}
+
+/// `((a, b), (c, d))`: as few levels as can be. All of it stands where the values stand: else the compiler would not find the one at fault.
+fn pairs(values: &[TokenStream], span: Span) -> TokenStream {
+    match values {
+        [] => quote_spanned!(span=> ()),
+        [only] => only.clone(),
+        _ => {
+            let (left, right) = values.split_at(values.len().div_ceil(2));
+            let (left, right) = (pairs(left, span), pairs(right, span));
+            quote_spanned!(span=> (#left, #right))
+        }
+    }
+}
+
+struct Entry {
+    key: TokenStream,
+    value: TokenStream,
+    evaluates: bool,
 }
 
 /// `key: value` or `name`, and the comma after it.
-fn entry<'a>(private: &TokenStream, rest: &'a [TokenTree]) -> Result<(TokenStream, &'a [TokenTree])> {
+fn entry<'a>(private: &TokenStream, rest: &'a [TokenTree]) -> Result<(Entry, &'a [TokenTree])> {
     let end = length(rest);
     let colon = (0..end).find(|&at| is_alone(rest, at));
     let Some(colon) = colon else {
         return Ok((shorthand(rest, end)?, rest.get(end + 1..).unwrap_or_default()));
     };
-    let key = key(private, &rest[..colon], &rest[colon])?;
-    let after = &rest[colon + 1..];
+    let (name, colon) = (&rest[..colon], &rest[colon]);
+    let after = &rest[name.len() + 1..];
+    let key = key(private, name, colon)?;
     let end = length(after);
     if end == 0 {
-        return Err(Error::new(rest[colon].span(), "a value is missing after this `:`; `null` is one"));
+        return Err(Error::new(colon.span(), "a value is missing after this `:`; `null` is one"));
     }
     if let Some(at) = (1..end).find(|&at| is_alone(after, at)) {
         let before = &after[at - 1];
         return Err(Error::new(before.span(), format!("expected `,` before `{before}`")));
     }
     let value = self::value(private, &after[..end])?;
-    Ok((quote_spanned!(Span::call_site()=> (#key, #value),), after.get(end + 1..).unwrap_or_default()))
+    let plain = |tokens: &[TokenTree]| matches!(tokens, [TokenTree::Literal(_)]);
+    let evaluates = !plain(name) || !(plain(&after[..end]) || matches!(after[..end], [TokenTree::Ident(_)]));
+    Ok((Entry { key, value, evaluates }, after.get(end + 1..).unwrap_or_default()))
 }
 
 /// A literal as it stands; anything else that can be displayed.
@@ -131,12 +164,11 @@ fn key(private: &TokenStream, key: &[TokenTree], colon: &TokenTree) -> Result<To
 }
 
 /// A lone identifier is key and value at once.
-fn shorthand(rest: &[TokenTree], end: usize) -> Result<TokenStream> {
+fn shorthand(rest: &[TokenTree], end: usize) -> Result<Entry> {
     match &rest[..end] {
         [TokenTree::Ident(name)] => {
             let key = name.unraw().to_string();
-            let value = field(&rest[..end]);
-            Ok(quote_spanned!(Span::call_site()=> (#key, #value),))
+            Ok(Entry { key: quote_spanned!(name.span()=> #key), value: borrowed(&rest[..end]), evaluates: false })
         }
         [] => Err(Error::new(rest[0].span(), "expected `\"key\": value` before this `,`")),
         [first, equals, ..] if is_assignment(&rest[1..]) => {

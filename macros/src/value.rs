@@ -52,16 +52,12 @@ pub(crate) fn is_arrow(tokens: &[TokenTree], at: usize) -> bool {
 /// A reference to the value. It spans from the first to the last token, as far as a stable compiler can say it: the `&` has the first
 /// one's span, the parentheses have the last one's.
 pub(crate) fn borrowed(value: &[TokenTree]) -> TokenStream {
+    if let [only @ TokenTree::Ident(_)] = value {
+        return quote_spanned!(only.span()=> &#only);
+    }
     let first = value.first().map_or_else(Span::call_site, TokenTree::span);
     let mut inner = Group::new(Delimiter::Parenthesis, value.iter().cloned().collect());
     inner.set_span(value.last().map_or_else(Span::call_site, TokenTree::span));
-    quote_spanned!(first=> &#inner)
-}
-
-/// A reference to a reference: a pointer to anything can be made of it, be it a `str` or a slice.
-pub(crate) fn field(value: &[TokenTree]) -> TokenStream {
-    let first = value.first().map_or_else(Span::call_site, TokenTree::span);
-    let inner = borrowed(value);
     quote_spanned!(first=> &#inner)
 }
 

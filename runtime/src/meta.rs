@@ -94,15 +94,52 @@ impl<T: Serialize + ?Sized> Field for T {
     }
 }
 
+/// The values of an object or a list as the expansion writes them down: a reference, a pair of such, or nothing. Pairs of pairs, rather than
+/// a slice of pointers, as a tuple costs the compiler a third; balanced, so that no list is too long for it.
+#[diagnostic::on_unimplemented(
+    message = "this value cannot be part of `meta`: `{Self}` is not `Serialize`",
+    label = "not `serde::Serialize`",
+    note = "derive it with `#[derive(serde::Serialize)]`, or write something that can be serialised, such as `value.to_string()`"
+)]
+pub trait Fields {
+    #[doc(hidden)]
+    fn each(&self, take: &mut dyn FnMut(Value));
+}
+
+#[diagnostic::do_not_recommend]
+impl Fields for () {
+    fn each(&self, _: &mut dyn FnMut(Value)) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Field + ?Sized> Fields for &T {
+    fn each(&self, take: &mut dyn FnMut(Value)) {
+        take((**self).to_json());
+    }
+}
+
+impl<A: Fields, B: Fields> Fields for (A, B) {
+    fn each(&self, take: &mut dyn FnMut(Value)) {
+        self.0.each(take);
+        self.1.each(take);
+    }
+}
+
 /// The object that the expansion writes down; of two equal keys the last one counts, as in JSON.
-pub(crate) fn object(fields: &[(&str, &dyn Field)]) -> Meta {
-    let fields = fields.iter().map(|(key, value)| (visible_text(key), value.to_json()));
-    Meta(Ok(Value::Object(fields.collect())))
+pub(crate) fn object(keys: &[&str], values: &dyn Fields) -> Meta {
+    let mut keys = keys.iter();
+    let mut object = Map::new();
+    values.each(&mut |value| {
+        object.extend(keys.next().map(|key| (visible_text(key), value)));
+    });
+    Meta(Ok(Value::Object(object)))
 }
 
 /// The list that the expansion writes down.
-pub(crate) fn list(items: &[&dyn Field]) -> Meta {
-    Meta(Ok(Value::Array(items.iter().map(|item| item.to_json()).collect())))
+pub(crate) fn list(items: &dyn Fields) -> Meta {
+    let mut list = Vec::new();
+    items.each(&mut |item| list.push(item));
+    Meta(Ok(Value::Array(list)))
 }
 
 fn kind(value: &Value) -> &'static str {

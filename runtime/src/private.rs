@@ -1,19 +1,31 @@
 //! Everything that the expansion of the attribute may name, and nothing else. No part of the public interface.
 
+use std::fmt;
 use std::future::Future;
 
 use crate::client::Client;
 use crate::default::{ambient, is_off};
 use crate::error::Error;
 use crate::meta::{self, Meta};
-use crate::run::{self, Stage};
+use crate::run::{self, Boxed, Stage};
 
-pub use crate::meta::Field;
+pub use crate::meta::{Field, Fields};
 pub use crate::run::{Continue, Handler, InSession};
 
 /// A call that has not begun: what to open, or that nothing is to be opened.
-#[derive(Debug)]
-pub struct Prepared(Option<Box<Stage>>);
+pub struct Prepared(Option<Boxed>);
+
+impl Prepared {
+    fn at(stage: Stage) -> Self {
+        Self(Some(Box::new(stage)))
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Prepared").field(&self.0.is_some()).finish()
+    }
+}
 
 /// Whether a meta is needed at all: not where OTAS is switched off or no client can be had.
 #[inline]
@@ -27,25 +39,32 @@ fn ambient_opens() -> bool {
 
 /// A session of the surrounding client's, for a call of `function`.
 pub fn open(function: &'static str, meta: Meta) -> Prepared {
-    Prepared(Some(Box::new(match ambient() {
+    Prepared::at(match ambient() {
         Ok(client) => Stage::asked(client, function, meta),
         Err(error) => Stage::Failed { error, client: None },
-    })))
+    })
 }
 
-/// As [`open`], for a meta that is written down field by field: one call less for the compiler to look at.
-pub fn open_fields(function: &'static str, fields: &[(&str, &dyn Field)]) -> Prepared {
-    open(function, meta::object(fields))
+/// As [`open`], for a meta that is written down field by field, where it is wanted: its values are only borrowed by then.
+pub fn open_fields<const N: usize>(function: &'static str, keys: [&str; N], values: impl Fields) -> Prepared {
+    open_wanted(function, || meta::object(&keys, &values))
 }
 
 /// As [`open`], without a meta.
 #[inline]
 pub fn bare(function: &'static str) -> Prepared {
-    if is_off() { Prepared(None) } else { bare_unless_disabled(function) }
+    open_wanted(function, Meta::default)
 }
 
-fn bare_unless_disabled(function: &'static str) -> Prepared {
-    if ambient_opens() { open(function, Meta::default()) } else { masked() }
+#[inline]
+fn open_wanted(function: &'static str, meta: impl FnOnce() -> Meta) -> Prepared {
+    if is_off() {
+        Prepared(None)
+    } else if ambient_opens() {
+        open(function, meta())
+    } else {
+        masked()
+    }
 }
 
 /// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.
@@ -55,35 +74,34 @@ pub fn unopened() -> Prepared {
 }
 
 fn masked() -> Prepared {
-    Prepared(match ambient() {
-        Ok(client) => run::without_session(client).map(Box::new),
-        Err(error) => Some(Box::new(Stage::Failed { error, client: None })),
-    })
+    match ambient() {
+        Ok(client) => run::without_session(client).map_or(Prepared(None), Prepared::at),
+        Err(error) => Prepared::at(Stage::Failed { error, client: None }),
+    }
 }
 
 /// A session of this client's. Only a client that opens needs the meta.
 pub fn open_with(client: &Client, function: &'static str, meta: impl FnOnce() -> Meta) -> Prepared {
-    let stage = if client.is_disabled() {
+    Prepared::at(if client.is_disabled() {
         Stage::masked(client.clone())
     } else {
         Stage::asked(client.clone(), function, meta())
-    };
-    Prepared(Some(Box::new(stage)))
+    })
 }
 
 /// `{ "key": value, .. }`
-pub fn object(fields: &[(&str, &dyn Field)]) -> Meta {
-    meta::object(fields)
+pub fn object<const N: usize>(keys: [&str; N], values: impl Fields) -> Meta {
+    meta::object(&keys, &values)
 }
 
 /// `[value, ..]`
-pub fn list(items: &[&dyn Field]) -> Meta {
-    meta::list(items)
+pub fn list(items: impl Fields) -> Meta {
+    meta::list(&items)
 }
 
 /// A key that is an expression.
-pub fn key(key: &(impl std::fmt::Display + ?Sized)) -> String {
-    use std::fmt::Write;
+pub fn key(key: &(impl fmt::Display + ?Sized)) -> String {
+    use fmt::Write;
     let mut text = String::new();
     // Not `to_string`, which panics where a `Display` fails.
     let _ = write!(text, "{key}");
@@ -145,7 +163,7 @@ pub fn never<T>() -> T {
 }
 
 /// `main`: what is not delivered yet goes out before the program ends. In a box, so that the run is not stored twice.
-pub async fn and_flush<B, F, R>(run: InSession<B, F>) -> R
+pub async fn and_flush<B, F, R>(mut run: InSession<B, F>) -> R
 where
     InSession<B, F>: Future<Output = R>,
 {

@@ -15,7 +15,11 @@ use crate::meta::Meta;
 use crate::opening::Opening;
 use crate::scope::Scope;
 
-/// Where a call stands. In a box, so that the future of an annotated function is two words larger than the plain one.
+/// Where a call stands. In a box, so that the future of an annotated function is a few words larger than the plain one; and behind a trait,
+/// so that the compiler does not walk through all that a session holds for each annotated function.
+pub(crate) type Boxed = Box<dyn AsMut<Stage> + Send + Sync + UnwindSafe + RefUnwindSafe>;
+
+/// See [`Boxed`].
 pub(crate) enum Stage {
     /// Nothing was sent yet: that is the first poll's work.
     Asked { client: Client, function: &'static str, meta: Meta },
@@ -31,14 +35,9 @@ pub(crate) enum Stage {
 impl UnwindSafe for Stage {}
 impl RefUnwindSafe for Stage {}
 
-impl fmt::Debug for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Asked { .. } => "Asked",
-            Self::Opening { .. } => "Opening",
-            Self::Failed { .. } => "Failed",
-            Self::Inside { .. } => "Inside",
-        })
+impl AsMut<Self> for Stage {
+    fn as_mut(&mut self) -> &mut Self {
+        self
     }
 }
 
@@ -132,7 +131,7 @@ pin_project! {
     pub enum InSession<B, F> {
         /// Not ended: no stage, where there is nothing around the body.
         Running {
-            stage: Option<Box<Stage>>,
+            stage: Option<Boxed>,
             failure: Option<F>,
             #[pin]
             body: B,
@@ -150,21 +149,21 @@ pin_project! {
 
 impl<B, F> fmt::Debug for InSession<B, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Running { stage, .. } => f.debug_tuple("InSession").field(stage).finish(),
-            Self::Ended => f.write_str("InSession(Ended)"),
-        }
+        f.write_str(match self {
+            Self::Running { .. } => "InSession(Running)",
+            Self::Ended => "InSession(Ended)",
+        })
     }
 }
 
 impl<B, F> InSession<B, F> {
-    pub(crate) fn new(stage: Option<Box<Stage>>, failure: Option<F>, body: B) -> Self {
+    pub(crate) fn new(stage: Option<Boxed>, failure: Option<F>, body: B) -> Self {
         Self::Running { stage, failure, body }
     }
 
-    pub(crate) fn client(&self) -> Option<Client> {
+    pub(crate) fn client(&mut self) -> Option<Client> {
         match self {
-            Self::Running { stage, .. } => stage.as_ref().and_then(|stage| stage.client()),
+            Self::Running { stage, .. } => stage.as_mut().and_then(|stage| (**stage).as_mut().client()),
             Self::Ended => None,
         }
     }
@@ -173,8 +172,9 @@ impl<B, F> InSession<B, F> {
     fn drop_body(mut self: Pin<&mut Self>) {
         let Run::Running { stage, .. } = self.as_mut().project() else { return };
         // Taken, as `set` drops what was there, and so comes by here once more.
-        if let Some(Stage::Inside { scope, span }) = stage.take().map(|stage| *stage) {
-            scope.enter_to_drop(|| span.in_scope(|| self.set(Self::Ended)));
+        let Some(mut stage) = stage.take() else { return };
+        if let Stage::Inside { scope, span } = (*stage).as_mut() {
+            scope.clone().enter_to_drop(|| span.in_scope(|| self.set(Self::Ended)));
         }
     }
 
@@ -188,6 +188,7 @@ impl<B, F> InSession<B, F> {
             return Poll::Pending;
         };
         let Some(stage) = stage else { return body.poll(cx) };
+        let stage = (**stage).as_mut();
         let output = match ready!(stage.poll_inside(failure.is_some(), cx)).map_err(|error| (error, failure.take())) {
             Err((error, Some(failure))) => value(failure, error),
             _ => ready!(stage.enter(|| body.poll(cx))),
