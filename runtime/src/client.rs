@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{Config, Settings};
 use crate::delivery::{Left, Stats};
+use crate::domain::Domain;
 use crate::error::{Error, Kind, Result};
 use crate::event::Call;
 use crate::http::Pool;
@@ -41,6 +42,8 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     settings: Arc<Settings>,
+    /// UASAM and Brain: the agent key may go there, and calls to them are no events.
+    servers: Domain,
     process: Mutex<Option<Arc<Process>>>,
     pool: Pool,
     counts: Counts,
@@ -71,7 +74,8 @@ impl Client {
     pub(crate) fn unannounced(config: Config) -> Result<Self> {
         let settings = config.0;
         let pool = Pool::new(&settings)?;
-        Ok(Self(Arc::new(Inner { settings, process: Mutex::new(None), pool, counts: Counts::default() })))
+        let servers = Domain::below([&settings.uasam, &settings.brain]);
+        Ok(Self(Arc::new(Inner { settings, servers, process: Mutex::new(None), pool, counts: Counts::default() })))
     }
 
     /// A client for what the environment says.
@@ -169,6 +173,10 @@ impl Client {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    pub(crate) fn servers(&self) -> &Domain {
+        &self.0.servers
     }
 
     pub(crate) fn world(&self) -> &World {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue, Method};
 use reqwest::{Request, Response};
-use url::Url;
 
 use crate::client::Client;
 use crate::http::capture::Stretch;
@@ -79,7 +78,7 @@ impl<'a> Border<'a> {
     /// Readies the request of one hop for the side that its URL is on.
     fn cross(&mut self, request: &mut Request, sender: &Sender) {
         let inside = self.client.is_some_and(|client| client.settings().domain.contains(request.url()));
-        let is_otas = self.client.is_some_and(|client| is_otas(client, request.url()));
+        let is_otas = self.client.is_some_and(|client| client.servers().contains(request.url()));
         self.dress(request, sender, inside, is_otas);
         self.been_outside |= !inside;
         if inside || is_otas {
@@ -128,17 +127,6 @@ impl<'a> Border<'a> {
             None => answer,
         }
     }
-}
-
-/// Whether the URL is one of UASAM or Brain: the agent key may go there, and such a call is no event.
-fn is_otas(client: &Client, url: &Url) -> bool {
-    let at = |base: &Url| {
-        url.host_str() == base.host_str()
-            && url.port_or_known_default() == base.port_or_known_default()
-            && url.scheme() == base.scheme()
-            && url.path().starts_with(base.path())
-    };
-    at(&client.settings().uasam) || at(&client.settings().brain)
 }
 
 /// The token to use. An expired one is waited for, in half of the time that the request has: the other half is for its answer.
