@@ -199,7 +199,10 @@ impl Client {
 
     /// What connects this process to the servers; started when first needed, and anew in a fork.
     pub(crate) fn process(&self) -> Result<Arc<Process>> {
-        let id = self.world().process_id();
+        self.process_of(self.world().process_id())
+    }
+
+    fn process_of(&self, id: u32) -> Result<Arc<Process>> {
         let mut slot = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(process) = slot.as_ref().filter(|process| process.id == id) {
             return Ok(process.clone());
@@ -237,9 +240,9 @@ impl Client {
         self.0.counts.opened.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes in a finished call.
-    pub(crate) fn record(&self, call: Call) {
-        if let Ok(process) = self.process() {
+    /// Takes in a finished call of the process `id`, which is this one.
+    pub(crate) fn record(&self, call: Call, id: u32) {
+        if let Ok(process) = self.process_of(id) {
             process.delivery.record(call);
         }
     }
