@@ -21,8 +21,11 @@ use crate::token::Grant;
 const REDIRECTS: usize = 10;
 
 /// Sends the request and follows its redirects.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn would hold the request twice, and large futures are dear to allocate"
+)]
 pub(crate) fn send(way: Way, mut request: Request) -> impl Future<Output = reqwest::Result<Response>> + Send {
-    // A block, as an `async fn` would hold the request twice, and large futures are dear to allocate.
     async move {
         let sender = pool::sender(way.client())?;
         let settings = way.client().map(Client::settings);
