@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{Config, Settings};
 use crate::delivery::{Left, Stats};
+use crate::domain::Domain;
 use crate::error::{Error, Kind, Result};
 use crate::event::Call;
 use crate::http::Pool;
@@ -41,6 +42,8 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     settings: Arc<Settings>,
+    /// UASAM and Brain: the agent key may go there, and calls to them are no events.
+    servers: Domain,
     process: Mutex<Option<Arc<Process>>>,
     pool: Pool,
     counts: Counts,
@@ -71,7 +74,8 @@ impl Client {
     pub(crate) fn unannounced(config: Config) -> Result<Self> {
         let settings = config.0;
         let pool = Pool::new(&settings)?;
-        Ok(Self(Arc::new(Inner { settings, process: Mutex::new(None), pool, counts: Counts::default() })))
+        let servers = Domain::below([&settings.uasam, &settings.brain]);
+        Ok(Self(Arc::new(Inner { settings, servers, process: Mutex::new(None), pool, counts: Counts::default() })))
     }
 
     /// A client for what the environment says.
@@ -171,6 +175,10 @@ impl Client {
         &self.0.settings
     }
 
+    pub(crate) fn servers(&self) -> &Domain {
+        &self.0.servers
+    }
+
     pub(crate) fn world(&self) -> &World {
         &self.0.settings.world
     }
@@ -191,7 +199,10 @@ impl Client {
 
     /// What connects this process to the servers; started when first needed, and anew in a fork.
     pub(crate) fn process(&self) -> Result<Arc<Process>> {
-        let id = self.world().process_id();
+        self.process_of(self.world().process_id())
+    }
+
+    fn process_of(&self, id: u32) -> Result<Arc<Process>> {
         let mut slot = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(process) = slot.as_ref().filter(|process| process.id == id) {
             return Ok(process.clone());
@@ -229,9 +240,9 @@ impl Client {
         self.0.counts.opened.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes in a finished call.
-    pub(crate) fn record(&self, call: Call) {
-        if let Ok(process) = self.process() {
+    /// Takes in a finished call of the process `id`, which is this one.
+    pub(crate) fn record(&self, call: Call, id: u32) {
+        if let Ok(process) = self.process_of(id) {
             process.delivery.record(call);
         }
     }

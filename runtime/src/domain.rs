@@ -51,6 +51,11 @@ enum HostRule {
 }
 
 impl Domain {
+    /// What is below any of these URLs.
+    pub(crate) fn below<'a>(bases: impl IntoIterator<Item = &'a Url>) -> Self {
+        Self(bases.into_iter().filter_map(|url| Base::new(String::new(), url, false).ok()).collect())
+    }
+
     /// Whether `url` is within the domain.
     pub fn contains(&self, url: &Url) -> bool {
         self.0.iter().any(|base| base.contains(url))
@@ -108,11 +113,15 @@ impl Base {
             Error::with_source(kind, cause)
         })?;
         Self::check(&url)?;
+        Self::new(text.to_owned(), &url, wild)
+    }
+
+    fn new(text: String, url: &Url, wild: bool) -> Result<Self> {
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
             return Err(Error::config("a URL of the domain names no host; write `https://host`"));
         };
         Ok(Self {
-            text: text.to_owned(),
+            text,
             scheme: url.scheme().to_owned(),
             host: HostRule::new(wild, host.to_owned())?,
             port,
@@ -135,8 +144,8 @@ impl Base {
     }
 
     fn contains(&self, url: &Url) -> bool {
-        url.scheme() == self.scheme
-            && url.port_or_known_default() == Some(self.port)
+        url.port_or_known_default() == Some(self.port)
+            && url.scheme() == self.scheme
             && self.host.holds(url)
             && self.holds_path(url)
     }

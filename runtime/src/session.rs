@@ -167,12 +167,17 @@ impl Session {
     /// after that the old token is the best that there is.
     pub(crate) async fn grant_to_use(&self, patience: Duration) -> Result<Arc<Grant>> {
         self.check_process()?;
-        match self.due() {
-            Due::No => {}
+        let now = self.0.client.world().now();
+        let (due, grant) = self.renewal(|renewal| (renewal.due(now), renewal.grant.clone()));
+        match due {
+            Due::No => return Ok(grant),
             Due::Soon => self.renew_in_background(),
             Due::Now => {
                 let session = self.clone();
-                self.0.client.in_background_until(async move { session.wait_for_renewal(patience).await }).await;
+                let renewed =
+                    self.0.client.in_background_until(async move { session.wait_for_renewal(patience).await });
+                // In a box, as it is rare, and every request's future has to have room for it.
+                Box::pin(renewed).await;
             }
         }
         Ok(self.grant())
@@ -251,8 +256,10 @@ impl Session {
         }
     }
 
-    pub(crate) fn check_process(&self) -> Result<()> {
-        if self.0.process == self.0.client.world().process_id() { Ok(()) } else { Err(Error::new(Kind::Forked)) }
+    /// The process that opened the session, where it is this one. Asking for it is a system call.
+    pub(crate) fn check_process(&self) -> Result<u32> {
+        let id = self.0.client.world().process_id();
+        if self.0.process == id { Ok(id) } else { Err(Error::new(Kind::Forked)) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use otas::reqwest::StatusCode;
 use otas::testing::Server;
-use otas::{Client, Event, http};
+use otas::{Client, Config, Event, http};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -96,6 +96,29 @@ async fn calls_inside_the_domain_and_to_otas_itself_are_no_events() {
         .await;
     assert_eq!(events(&otas, &client).await.len(), 0);
     assert_eq!(client.stats().recorded, 0);
+}
+
+#[tokio::test]
+async fn who_shares_a_host_and_the_beginning_of_a_path_with_otas_is_not_otas() {
+    let site = Site::start().await;
+    let otas = Server::start().await.unwrap();
+    let config = Config::from_vars([
+        ("OTAS_AGENT_KEY", otas.agent_key()),
+        ("OTAS_UASAM_URL", otas.uasam_url()),
+        ("OTAS_BRAIN_URL", site.outside("/brain")),
+    ]);
+    let client = Client::new(config.unwrap()).unwrap();
+    let session = client.open(json!({})).await.unwrap();
+
+    let paths = ["/brain/v1", "/brainstorm", "/brain/..%2fv1"];
+    for path in paths {
+        let request = http::get(site.outside(path)).header("x-otas-agent-key", "agent_by_hand");
+        session.scope(async { request.await.unwrap().text().await.unwrap() }).await;
+    }
+
+    let key = |path: &&str| site.hits().iter().any(|hit| hit.uri == **path && hit.header("x-otas-agent-key").is_some());
+    assert_eq!(paths.iter().filter(|path| key(path)).collect::<Vec<_>>(), [&"/brain/v1"]);
+    assert_eq!(client.stats().recorded, 2);
 }
 
 #[tokio::test]

@@ -50,7 +50,11 @@ impl Captured {
     pub(crate) fn extend(&mut self, chunk: &[u8], limit: usize) {
         self.total = self.total.saturating_add(chunk.len() as u64);
         let room = limit.saturating_sub(self.prefix.len()).min(chunk.len());
-        self.prefix.extend_from_slice(&chunk[..room]);
+        if self.prefix.is_empty() {
+            self.prefix = chunk[..room].to_vec(); // no larger than the whole body, as most come in one chunk
+        } else {
+            self.prefix.extend_from_slice(&chunk[..room]);
+        }
     }
 
     fn shed(&mut self) -> Vec<u8> {
@@ -83,8 +87,8 @@ impl Headers {
                 continue;
             }
             let (length, kept) = if value.is_sensitive() { (SENSITIVE, &[][..]) } else { (kept.len() as u16, kept) };
-            lines.extend_from_slice(&name_length.to_le_bytes());
-            lines.extend_from_slice(&length.to_le_bytes());
+            let ([a, b], [c, d]) = (name_length.to_le_bytes(), length.to_le_bytes());
+            lines.extend_from_slice(&[a, b, c, d]);
             lines.extend_from_slice(name);
             lines.extend_from_slice(kept);
         }

@@ -1,24 +1,24 @@
 //! What is told of a call outside the domain: one event for each uninterrupted stretch outside, without holding anything up.
 
 use std::error::Error as _;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use bytes::Bytes;
-use http::Method;
-use http_body::{Frame, SizeHint};
+use http::{Extensions, Method};
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use url::Url;
 
 use crate::event::{Call, Captured, End, Headers, keeps_text};
+use crate::http::tee::{self, SentBody};
 use crate::session::Session;
 use crate::token::Origin;
 
 /// Starts with the first request outside, and ends when the chain comes back inside, when the answer's body ends, or when it is dropped:
-/// however it ends, it records one call.
-pub(crate) struct Stretch {
+/// however it ends, it records one call. In a box, as it is large, and moves into the body of the answer.
+pub(crate) struct Stretch(Option<Box<Open>>);
+
+/// What is known of a call that has not ended.
+struct Open {
     session: Session,
     origin: Arc<Origin>,
     sequence: u64,
@@ -31,13 +31,12 @@ pub(crate) struct Stretch {
     request: Sent,
     /// What came back, once it did.
     answer: Option<Came>,
-    recorded: bool,
 }
 
 /// The request, as the last hop sent it.
 struct Sent {
     headers: Headers,
-    body: Arc<Mutex<Captured>>,
+    body: SentBody,
 }
 
 struct Came {
@@ -55,8 +54,8 @@ impl Stretch {
         let client = session.client();
         let world = client.world();
         let limit = client.settings().body_limit;
-        let body = tee_request(request, limit);
-        Self {
+        let body = tee::request(request, limit);
+        Self(Some(Box::new(Open {
             session: session.clone(),
             origin,
             sequence: session.next_call(),
@@ -68,82 +67,93 @@ impl Stretch {
             hops: 0,
             request: Sent { headers: Headers::copy(request.headers()), body },
             answer: None,
-            recorded: false,
-        }
+        })))
     }
 
     /// Another request of the same stretch: a redirect from outside to outside.
     pub(crate) fn goes_on(&mut self, request: &Request) {
-        self.hops += 1;
-        self.method = request.method().clone();
-        self.url = request.url().clone();
-        self.request.headers = Headers::copy(request.headers());
+        let Some(open) = &mut self.0 else { return };
+        open.hops += 1;
+        open.method = request.method().clone();
+        open.url = request.url().clone();
+        open.request.headers = Headers::copy(request.headers());
         if request.body().is_none() {
-            self.request.body = Arc::default(); // a redirect that drops the body
+            open.request.body = SentBody::default(); // a redirect that drops the body
         }
-        self.answer = None;
+        open.answer = None;
     }
 
     /// An answer's head has come.
     pub(crate) fn answered(&mut self, answer: &Response) {
-        let limit = if keeps_text(answer.headers()) { self.limit } else { 0 };
-        self.answer = Some(Came {
+        let Some(open) = &mut self.0 else { return };
+        let limit = if keeps_text(answer.headers()) { open.limit } else { 0 };
+        open.answer = Some(Came {
             status: answer.status().as_u16(),
             headers: Headers::copy(answer.headers()),
-            first_byte: self.session.client().world().now(),
+            first_byte: open.session.client().world().now(),
             body: Captured::default(),
             limit,
         });
     }
 
-    /// No answer came.
-    pub(crate) fn failed(mut self, error: &reqwest::Error) {
-        self.record(End::Failed, Some(told(error)));
+    /// The next bytes of the answer's body.
+    pub(crate) fn read(&mut self, data: &[u8]) {
+        if let Some(answer) = self.0.as_mut().and_then(|open| open.answer.as_mut()) {
+            answer.body.extend(data, answer.limit);
+        }
     }
 
-    /// The chain came back inside by a redirect, whose body nobody reads.
-    pub(crate) fn came_back(mut self) {
-        self.record(End::Complete, None);
-    }
-
-    /// The answer, as it was but for its body, which is counted as the caller reads it.
-    pub(crate) fn watch(mut self, answer: Response) -> Response {
+    /// The last answer, as it was but for its body, which is counted as the caller reads it.
+    pub(crate) fn watch(self, answer: Response) -> Response {
         if answer_has_ended(&answer) {
-            self.record(End::Complete, None);
+            self.complete();
             return answer;
         }
         let url = answer.url().clone();
         let (parts, body) = http::Response::<Body>::from(answer).into_parts();
-        let mut rebuilt = http::Response::new(Body::wrap(AnswerTee { body, stretch: self }));
+        let mut rebuilt = http::Response::new(tee::answer(body, self));
         *rebuilt.status_mut() = parts.status;
         *rebuilt.version_mut() = parts.version;
         *rebuilt.headers_mut() = parts.headers;
-        // reqwest keeps the URL in an extension of its own, which only a builder can make.
-        *rebuilt.extensions_mut() =
-            http::Response::builder().url(url).body(()).map(|made| made.into_parts().0.extensions).unwrap_or_default();
-        rebuilt.extensions_mut().extend(parts.extensions);
+        *rebuilt.extensions_mut() = with_url(parts.extensions, url);
         rebuilt.into()
     }
 
-    fn record(&mut self, end: End, error: Option<String>) {
-        if std::mem::replace(&mut self.recorded, true) || self.session.check_process().is_err() {
-            return; // in a fork: the call is the other process's
+    /// The answer has been read to its end, or nobody reads it, as that of a redirect.
+    pub(crate) fn complete(mut self) {
+        self.end(End::Complete, None);
+    }
+
+    /// No answer came, or its body broke.
+    pub(crate) fn failed(mut self, error: &reqwest::Error) {
+        self.end(End::Failed, Some(told(error)));
+    }
+
+    fn end(&mut self, end: End, error: Option<String>) {
+        let Some(open) = self.0.take() else { return };
+        // In a fork, the call is the other process's.
+        if let Ok(process) = open.session.check_process() {
+            let session = open.session.clone();
+            session.client().record(open.call(end, error), process);
         }
+    }
+}
+
+impl Open {
+    fn call(self, end: End, error: Option<String>) -> Call {
         let now = self.session.client().world().now();
-        let answer = self.answer.take();
-        let first_byte = answer.as_ref().map(|answer| answer.first_byte.saturating_duration_since(self.began));
-        let (status, response_headers, response_body) = match answer {
+        let first_byte = self.answer.as_ref().map(|answer| answer.first_byte.saturating_duration_since(self.began));
+        let (status, response_headers, response_body) = match self.answer {
             Some(answer) => (answer.status, answer.headers, answer.body),
             None => (0, Headers::default(), Captured::default()),
         };
-        let request_body = std::mem::take(&mut *self.request.body.lock().unwrap_or_else(PoisonError::into_inner));
-        self.session.client().record(Call {
-            origin: self.origin.clone(),
+        Call {
+            origin: self.origin,
             sequence: self.sequence,
-            method: self.method.clone(),
-            url: self.url.clone(),
-            request_headers: std::mem::take(&mut self.request.headers),
-            request_body,
+            method: self.method,
+            url: self.url,
+            request_headers: self.request.headers,
+            request_body: self.request.body.take(),
             status,
             response_headers,
             response_body,
@@ -154,18 +164,29 @@ impl Stretch {
             attempt: 1,
             error,
             end,
-        });
+        }
     }
 }
 
 impl Drop for Stretch {
     fn drop(&mut self) {
-        if self.answer.is_some() {
-            self.record(End::Dropped, None);
-        } else {
-            self.record(End::Cancelled, Some("cancelled: the future was dropped before an answer came".to_owned()));
+        match &self.0 {
+            None => {}
+            Some(open) if open.answer.is_some() => self.end(End::Dropped, None),
+            Some(_) => {
+                self.end(End::Cancelled, Some("cancelled: the future was dropped before an answer came".to_owned()));
+            }
         }
     }
+}
+
+/// reqwest keeps the URL in an extension of its own, which only a builder can make.
+fn with_url(extensions: Extensions, url: Url) -> Extensions {
+    let mut made = http::Response::builder();
+    if let Some(all) = made.extensions_mut() {
+        *all = extensions;
+    }
+    made.url(url).body(()).map(|made| made.into_parts().0.extensions).unwrap_or_default()
 }
 
 fn answer_has_ended(answer: &Response) -> bool {
@@ -194,92 +215,4 @@ fn told(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// Takes the bytes of a body that is there, and follows one that is a stream.
-fn tee_request(request: &mut Request, limit: usize) -> Arc<Mutex<Captured>> {
-    let limit = if keeps_text(request.headers()) { limit } else { 0 };
-    let captured = Arc::<Mutex<Captured>>::default();
-    match request.body().map(Body::as_bytes) {
-        None => {}
-        Some(Some(bytes)) => captured.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes, limit),
-        Some(None) => {
-            let body = request.body_mut().take().unwrap_or_default();
-            *request.body_mut() = Some(Body::wrap(RequestTee { body, captured: captured.clone(), limit }));
-        }
-    }
-    captured
-}
-
-/// A streamed body of a request, counted as it is sent.
-struct RequestTee {
-    body: Body,
-    captured: Arc<Mutex<Captured>>,
-    limit: usize,
-}
-
-impl http_body::Body for RequestTee {
-    type Data = Bytes;
-    type Error = reqwest::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, reqwest::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            if let Some(data) = frame.data_ref() {
-                self.captured.lock().unwrap_or_else(PoisonError::into_inner).extend(data, self.limit);
-            }
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The body of an answer, counted as the caller reads it. Dropping it early is a normal end: many a client of an event stream does.
-struct AnswerTee {
-    body: Body,
-    stretch: Stretch,
-}
-
-impl http_body::Body for AnswerTee {
-    type Data = Bytes;
-    type Error = reqwest::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, reqwest::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        match &polled {
-            Poll::Pending => {}
-            Poll::Ready(None) => self.stretch.record(End::Complete, None),
-            Poll::Ready(Some(Err(error))) => self.stretch.record(End::Failed, Some(told(error))),
-            Poll::Ready(Some(Ok(frame))) => {
-                if let (Some(data), Some(answer)) = (frame.data_ref(), &mut self.stretch.answer) {
-                    answer.body.extend(data, answer.limit);
-                }
-                if self.body.is_end_stream() {
-                    self.stretch.record(End::Complete, None);
-                }
-            }
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

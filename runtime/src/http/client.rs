@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use reqwest::{IntoUrl, Method, Request, Response};
 
@@ -36,11 +38,34 @@ enum Whose {
     Session(Session),
 }
 
+/// A request under way.
+pub(crate) type Sent = Pin<Box<dyn Future<Output = reqwest::Result<Response>> + Send>>;
+
 /// Through what a request goes out, settled at the moment it is sent.
-pub(crate) struct Way {
-    /// `None` where no valid configuration exists.
-    pub(crate) client: Option<Otas>,
-    pub(crate) session: Option<Session>,
+pub(crate) enum Way {
+    /// A session, and by it its client.
+    Session(Session),
+    /// No session.
+    Client(Otas),
+    /// No valid configuration exists.
+    Plain,
+}
+
+impl Way {
+    pub(crate) fn client(&self) -> Option<&Otas> {
+        match self {
+            Self::Session(session) => Some(session.client()),
+            Self::Client(client) => Some(client),
+            Self::Plain => None,
+        }
+    }
+
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Client(_) | Self::Plain => None,
+        }
+    }
 }
 
 impl Client {
@@ -63,8 +88,8 @@ impl Client {
     }
 
     /// What would send on this runtime now; it lends its vocabulary to the builder.
-    pub(crate) fn sender(&self) -> reqwest::Result<Sender> {
-        pool::sender(self.way().client.as_ref())
+    pub(crate) fn sender(&self) -> reqwest::Result<Arc<Sender>> {
+        pool::sender(self.way().client())
     }
 
     /// A `GET` request.
@@ -106,21 +131,25 @@ impl Client {
     ///
     /// reqwest's own: what [`reqwest::Client::execute`] would give. OTAS adds none.
     pub fn execute(&self, request: Request) -> impl Future<Output = reqwest::Result<Response>> + Send + use<> {
+        self.boxed(request)
+    }
+
+    /// [`execute`](Self::execute), in one box.
+    pub(crate) fn boxed(&self, request: Request) -> Sent {
         Box::pin(send::send(self.way(), request))
     }
 
     fn way(&self) -> Way {
-        let of = |session: Session| Way { client: Some(session.client().clone()), session: Some(session) };
         match &self.0 {
-            Whose::Session(session) => of(session.clone()),
+            Whose::Session(session) => Way::Session(session.clone()),
             Whose::Client(client) => {
                 let own = |session: &Session| session.client().is(client);
-                Way { client: Some(client.clone()), session: Session::current().filter(own) }
+                Session::current().filter(own).map_or_else(|| Way::Client(client.clone()), Way::Session)
             }
             Whose::Ambient => match Scope::current() {
-                Scope::Session(session) => of(session),
-                Scope::Client(client) => Way { client: Some(client), session: None },
-                Scope::Empty => Way { client: default::ambient().ok(), session: None },
+                Scope::Session(session) => Way::Session(session),
+                Scope::Client(client) => Way::Client(client),
+                Scope::Empty => default::ambient().map_or(Way::Plain, Way::Client),
             },
         }
     }

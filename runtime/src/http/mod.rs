@@ -26,6 +26,8 @@ mod pool;
 mod redirect;
 mod request;
 mod send;
+mod spare;
+mod tee;
 
 use reqwest::{IntoUrl, Method};
 

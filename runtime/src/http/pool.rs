@@ -15,16 +15,15 @@ use crate::http::redirect;
 const RUNTIMES: usize = 256;
 
 /// What sends on one runtime.
-#[derive(Clone)]
 pub(crate) struct Sender {
     pub(crate) client: reqwest::Client,
     /// Credentials that the client adds to every request by itself; see [`redirect::added_by`].
-    pub(crate) adds: Arc<[HeaderName]>,
+    pub(crate) adds: Vec<HeaderName>,
 }
 
 /// The senders of the runtimes that have sent something.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<Vec<(Option<Id>, Sender)>>);
+pub(crate) struct Pool(Mutex<Vec<(Option<Id>, Arc<Sender>)>>);
 
 /// For requests where no valid configuration exists.
 static PLAIN: Lazy<Pool> = Lazy::new(Pool::default);
@@ -39,7 +38,7 @@ impl Pool {
         Ok(pool)
     }
 
-    fn get(&self, builder: impl FnOnce() -> reqwest::ClientBuilder) -> reqwest::Result<Sender> {
+    fn get(&self, builder: impl FnOnce() -> reqwest::ClientBuilder) -> reqwest::Result<Arc<Sender>> {
         let here = here();
         if let Some(sender) = self.find(here) {
             return Ok(sender);
@@ -54,7 +53,7 @@ impl Pool {
     }
 
     /// The sender of a runtime, which becomes the one that was used last.
-    fn find(&self, runtime: Option<Id>) -> Option<Sender> {
+    fn find(&self, runtime: Option<Id>) -> Option<Arc<Sender>> {
         let mut senders = self.lock();
         let at = senders.iter().rposition(|(other, _)| *other == runtime)?;
         if at + 1 < senders.len() {
@@ -64,20 +63,20 @@ impl Pool {
         senders.last().map(|(_, sender)| sender.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(Option<Id>, Sender)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Option<Id>, Arc<Sender>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sender {
-    fn new(client: reqwest::Client) -> Self {
-        let adds = redirect::added_by(&client).into();
-        Self { client, adds }
+    fn new(client: reqwest::Client) -> Arc<Self> {
+        let adds = redirect::added_by(&client);
+        Arc::new(Self { client, adds })
     }
 }
 
 /// The sender for this runtime and the settings of `client`.
-pub(crate) fn sender(client: Option<&Client>) -> reqwest::Result<Sender> {
+pub(crate) fn sender(client: Option<&Client>) -> reqwest::Result<Arc<Sender>> {
     match client {
         Some(client) => client.pool().get(|| (client.settings().http)()),
         None => PLAIN.get(reqwest::Client::builder),

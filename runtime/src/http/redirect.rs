@@ -1,22 +1,19 @@
-//! Redirects, hop by hop: reqwest's limits and rules, with the request of each hop in our hands.
+//! Redirects are ours: what keeps reqwest from following them, and what no request may take to another host.
 
 use std::fmt;
 use std::future::Future;
 
-use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION,
-};
-use http::header::{TRANSFER_ENCODING, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Request, Response};
-use url::Url;
 
 use crate::wire::header;
 
 /// What a request loses when it goes to another host; the list is reqwest's.
 static CREDENTIALS: [HeaderName; 5] =
     [AUTHORIZATION, COOKIE, HeaderName::from_static("cookie2"), PROXY_AUTHORIZATION, WWW_AUTHENTICATE];
+pub(crate) static AGENT_KEY: HeaderName = HeaderName::from_static(header::AGENT_KEY);
+pub(crate) static SESSION_TOKEN: HeaderName = HeaderName::from_static(header::SESSION_TOKEN);
 static SECRETS: [HeaderName; 2] =
     [HeaderName::from_static(header::AGENT_KEY), HeaderName::from_static(header::SESSION_TOKEN)];
 
@@ -50,64 +47,10 @@ impl fmt::Display for TooManyRedirects {
 
 impl std::error::Error for TooManyRedirects {}
 
-/// A copy of a request, kept in case that its answer is a redirect.
-pub(crate) struct Spare {
-    request: Request,
-    /// Whether the body can be sent again: a stream cannot.
-    replayable: bool,
-}
-
-impl Spare {
-    pub(crate) fn of(request: &mut Request) -> Option<Self> {
-        if let Some(request) = request.try_clone() {
-            return Some(Self { request, replayable: true });
-        }
-        let stream = request.body_mut().take();
-        let copy = request.try_clone();
-        *request.body_mut() = stream;
-        copy.map(|request| Self { request, replayable: false })
-    }
-
-    /// The request that the answer asks for; `None` where it is no redirect, or one that cannot be followed.
-    pub(crate) fn follow(mut self, answer: &Response, added: &[HeaderName]) -> Option<Request> {
-        let keeps_body = match answer.status() {
-            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => *self.request.method() != Method::POST,
-            StatusCode::SEE_OTHER => false,
-            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
-            _ => return None,
-        };
-        if keeps_body && !self.replayable {
-            return None;
-        }
-        let location = std::str::from_utf8(answer.headers().get(LOCATION)?.as_bytes()).ok()?;
-        let mut next = answer.url().join(location).ok()?;
-        next.set_fragment(None);
-        if !keeps_body {
-            self.drop_body();
-        }
-        if leaves_host(answer.url(), &next) {
-            withhold(self.request.headers_mut(), &CREDENTIALS, added);
-            withhold_own(self.request.headers_mut());
-        }
-        *self.request.url_mut() = next;
-        Some(self.request)
-    }
-
-    fn drop_body(&mut self) {
-        if *self.request.method() != Method::HEAD {
-            *self.request.method_mut() = Method::GET;
-        }
-        *self.request.body_mut() = None;
-        for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING] {
-            self.request.headers_mut().remove(name);
-        }
-    }
-}
-
-fn leaves_host(from: &Url, to: &Url) -> bool {
-    from.host_str() != to.host_str()
-        || from.port_or_known_default() != to.port_or_known_default()
-        || from.scheme() != to.scheme()
+/// Takes out of a request what must not go along to another host.
+pub(crate) fn strip(headers: &mut HeaderMap, added: &[HeaderName]) {
+    withhold(headers, &CREDENTIALS, added);
+    withhold_own(headers);
 }
 
 /// Takes headers out of a request. Those that reqwest would add again by itself are left empty instead.
@@ -123,9 +66,6 @@ fn withhold(headers: &mut HeaderMap, names: &[HeaderName], added: &[HeaderName])
 
 /// Keeps the library's secrets out of a request, also where they were put in by hand.
 pub(crate) fn withhold_secrets(headers: &mut HeaderMap, added: &[HeaderName]) {
-    if added.is_empty() && !has_secrets(headers) {
-        return; // as nearly always: a look at the names is cheaper than two look-ups
-    }
     withhold(headers, &SECRETS, added);
 }
 
@@ -138,7 +78,7 @@ fn withhold_own(headers: &mut HeaderMap) {
 }
 
 /// Whether a header of OTAS was put in by hand.
-pub(crate) fn has_secrets(headers: &HeaderMap) -> bool {
+pub(crate) fn has_own(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| name.as_str().starts_with(header::PREFIX))
 }
 

@@ -36,7 +36,7 @@ impl RequestBuilder {
 
     /// A builder that goes on from a request; it is sent by `client`.
     pub fn from_parts(client: Client, request: Request) -> Self {
-        let inner = client.sender().map(|sender| reqwest::RequestBuilder::from_parts(sender.client, request));
+        let inner = client.sender().map(|sender| reqwest::RequestBuilder::from_parts(sender.client.clone(), request));
         Self { client, inner }
     }
 
@@ -132,9 +132,7 @@ impl RequestBuilder {
     ///
     /// reqwest's own: a request that could not be built, no connection, too many redirects, a timeout. OTAS adds none.
     pub fn send(self) -> impl Future<Output = reqwest::Result<Response>> + Send + use<> {
-        let (client, request) = self.build_split();
-        let sent = request.map(|request| client.execute(request));
-        async move { sent?.await }
+        self.into_future()
     }
 }
 
@@ -143,7 +141,10 @@ impl IntoFuture for RequestBuilder {
     type IntoFuture = Pin<Box<dyn Future<Output = reqwest::Result<Response>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
+        match self.build_split() {
+            (client, Ok(request)) => client.boxed(request),
+            (_, Err(error)) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 }
 

@@ -3,46 +3,52 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use reqwest::{Request, Response};
-use url::Url;
 
 use crate::client::Client;
+use crate::domain::Domain;
 use crate::http::capture::Stretch;
 use crate::http::client::Way;
 use crate::http::pool::{self, Sender};
-use crate::http::redirect::{self, Spare};
+use crate::http::redirect;
+use crate::http::spare::Spare;
 use crate::notice;
 use crate::session::Session;
 use crate::token::Grant;
-use crate::wire::header;
 
 /// Where no configuration tells another.
 const REDIRECTS: usize = 10;
 
 /// Sends the request and follows its redirects.
-pub(crate) async fn send(way: Way, mut request: Request) -> reqwest::Result<Response> {
-    let sender = pool::sender(way.client.as_ref())?;
-    let settings = way.client.as_ref().map(Client::settings);
-    let most = settings.map_or(REDIRECTS, |settings| settings.redirects);
-    let limit = request.timeout().copied().or(settings.and_then(|settings| settings.request_timeout));
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    let mut border = Border::new(&way, &mut request, limit).await;
-    let mut hops = 0;
-    loop {
-        let spare = if hops < most { Spare::of(&mut request) } else { None };
-        border.cross(&mut request, &sender);
-        if let Some(deadline) = deadline {
-            *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn would hold the request twice, and large futures are dear to allocate"
+)]
+pub(crate) fn send(way: Way, mut request: Request) -> impl Future<Output = reqwest::Result<Response>> + Send {
+    async move {
+        let sender = pool::sender(way.client())?;
+        let settings = way.client().map(Client::settings);
+        let most = settings.map_or(REDIRECTS, |settings| settings.redirects);
+        let limit = request.timeout().copied().or(settings.and_then(|settings| settings.request_timeout));
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let mut border = Border::new(&way, &mut request, limit).await;
+        let mut hops = 0;
+        loop {
+            let spare = (hops < most).then(|| Spare::of(&mut request));
+            border.cross(&mut request, &sender);
+            if let Some(deadline) = deadline {
+                *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
+            }
+            let sent = sender.client.execute(request);
+            let sent = if hops == most && most > 0 { redirect::last_hop(sent).await } else { sent.await };
+            let answer = border.came(sent)?;
+            match spare.and_then(|spare| spare.follow(&answer, &sender.adds)) {
+                Some(next) => request = next,
+                None => return Ok(border.watch(answer)),
+            }
+            hops += 1;
         }
-        let sent = sender.client.execute(request);
-        let sent = if hops == most && most > 0 { redirect::last_hop(sent).await } else { sent.await };
-        let answer = border.came(sent)?;
-        match spare.and_then(|spare| spare.follow(&answer, &sender.adds)) {
-            Some(next) => request = next,
-            None => return Ok(border.watch(answer)),
-        }
-        hops += 1;
     }
 }
 
@@ -62,10 +68,9 @@ struct Border<'a> {
 
 impl<'a> Border<'a> {
     async fn new(way: &'a Way, request: &mut Request, limit: Option<Duration>) -> Self {
-        let client = way.client.as_ref();
-        let session = way.session.as_ref();
-        let own_headers = redirect::has_secrets(request.headers());
-        let by_hand = own_headers.then(|| request.headers_mut().remove(header::SESSION_TOKEN)).flatten();
+        let (client, session) = (way.client(), way.session());
+        let own_headers = redirect::has_own(request.headers());
+        let by_hand = own_headers.then(|| request.headers_mut().remove(&redirect::SESSION_TOKEN)).flatten();
         let grant = match session {
             Some(session) => grant_of(session, limit).await,
             None => None,
@@ -78,13 +83,15 @@ impl<'a> Border<'a> {
 
     /// Readies the request of one hop for the side that its URL is on.
     fn cross(&mut self, request: &mut Request, sender: &Sender) {
-        let inside = self.client.is_some_and(|client| client.settings().domain.contains(request.url()));
-        let is_otas = self.client.is_some_and(|client| is_otas(client, request.url()));
-        self.dress(request, sender, inside, is_otas);
+        let holds =
+            |domain: fn(&Client) -> &Domain| self.client.is_some_and(|client| domain(client).contains(request.url()));
+        let inside = holds(|client| &client.settings().domain);
+        let is_otas = (!inside || self.own_headers) && holds(Client::servers);
         self.been_outside |= !inside;
+        self.dress(request, sender, inside, is_otas);
         if inside || is_otas {
             if let Some(stretch) = self.stretch.take() {
-                stretch.came_back();
+                stretch.complete();
             }
         } else if let Some(stretch) = &mut self.stretch {
             stretch.goes_on(request);
@@ -95,15 +102,19 @@ impl<'a> Border<'a> {
 
     /// Gives the request the token, or takes every secret of ours out of it.
     fn dress(&self, request: &mut Request, sender: &Sender, inside: bool, is_otas: bool) {
-        let key = self.own_headers.then(|| request.headers().get(header::AGENT_KEY).cloned()).flatten();
-        redirect::withhold_secrets(request.headers_mut(), &sender.adds);
-        if let Some(key) = key.filter(|_| is_otas) {
-            request.headers_mut().insert(HeaderName::from_static(header::AGENT_KEY), key);
+        let headers = request.headers_mut();
+        // Without either, as nearly always, there is none to be found.
+        if self.own_headers || !sender.adds.is_empty() {
+            let key = headers.get(&redirect::AGENT_KEY).filter(|_| is_otas).cloned();
+            redirect::withhold_secrets(headers, &sender.adds);
+            if let Some(key) = key {
+                headers.insert(&redirect::AGENT_KEY, key);
+            }
         }
         let safe = !self.been_outside || matches!(*request.method(), Method::GET | Method::HEAD);
         let token = self.by_hand.as_ref().or(self.grant.as_ref().map(|grant| &grant.origin.token));
         if let Some(token) = token.filter(|_| inside && safe) {
-            request.headers_mut().insert(HeaderName::from_static(header::SESSION_TOKEN), token.clone());
+            request.headers_mut().insert(&redirect::SESSION_TOKEN, token.clone());
         }
     }
 
@@ -130,17 +141,6 @@ impl<'a> Border<'a> {
     }
 }
 
-/// Whether the URL is one of UASAM or Brain: the agent key may go there, and such a call is no event.
-fn is_otas(client: &Client, url: &Url) -> bool {
-    let at = |base: &Url| {
-        url.host_str() == base.host_str()
-            && url.port_or_known_default() == base.port_or_known_default()
-            && url.scheme() == base.scheme()
-            && url.path().starts_with(base.path())
-    };
-    at(&client.settings().uasam) || at(&client.settings().brain)
-}
-
 /// The token to use. An expired one is waited for, in half of the time that the request has: the other half is for its answer.
 async fn grant_of(session: &Session, limit: Option<Duration>) -> Option<Arc<Grant>> {
     let patience = limit.map_or(session.client().settings().open_timeout, |limit| limit / 2);
@@ -150,5 +150,19 @@ async fn grant_of(session: &Session, limit: Option<Duration>) -> Option<Arc<Gran
             notice::warn(&format!("a request is sent without a token: {error}"));
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_future_of_a_request_is_no_large_object_to_an_allocator() {
+        let request = Request::new(Method::GET, "http://a.example/".parse().unwrap());
+
+        let sent = send(Way::Plain, request);
+
+        assert!(size_of_val(&sent) <= 1024, "{} bytes", size_of_val(&sent));
     }
 }

@@ -1,25 +1,33 @@
 //! What a request costs: bare reqwest, reqwest with `reqwest-tracing`, and this library, side by side in one run.
 //!
-//! `cargo bench -p otas-tests --bench requests`. The servers run in a process of their own. Told is the CPU time of the thread that sends (and,
-//! apart, of the library's own threads, which write and deliver the events), as the median over rounds that take turns; Linux only.
+//! `cargo bench -p otas-tests --bench requests`. The servers run in a process of their own. Told is the CPU time of the thread that sends, and
+//! that of the whole process, which is the thread that sends and the library's own threads: those write and deliver the events, each by a
+//! request of its own. Medians over rounds that take turns; Linux only.
 //!
-//! Where the clock is too noisy, count instructions: two runs of `valgrind --tool=callgrind --separate-threads=yes BENCH count VARIANT SIDE N`
-//! with different N, where BENCH is the built bench, VARIANT `bare` or `otas`, and SIDE `inside` or `outside`.
+//! `cargo bench -p otas-tests --bench requests -- instructions` tells the same in instructions of user space, for where the clock is too
+//! noisy; it needs `valgrind`, and sees nothing of what the kernel does.
+
+mod instructions;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use otas::testing::Server;
 use otas::{Client, Config, Session, http, reqwest};
 
 const ROUNDS: usize = 15;
 const REQUESTS: usize = 400;
+const MINUTE: Duration = Duration::from_secs(60);
 const BODY: [u8; 1024] = [b'x'; 1024];
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     if std::env::args().any(|argument| argument == "serve") {
         return runtime.block_on(serve());
+    }
+    if std::env::args().any(|argument| argument == "instructions") {
+        return instructions::compare();
     }
     let (mut servers, told) = start();
     let arguments: Vec<String> = std::env::args().skip_while(|argument| argument != "count").skip(1).collect();
@@ -86,16 +94,26 @@ impl Set {
     }
 }
 
-/// Nothing but so many requests of one kind, to be run under a tool that counts.
+/// Nothing but so many requests of one kind and what comes of them, for [`instructions`].
 async fn count(told: &[String], variant: &str, side: &str, requests: usize) {
     let set = Set::up(told).await;
     let url = if side == "inside" { &set.inside } else { &set.outside };
-    for _ in 0..requests {
-        match variant {
-            "bare" => set.bare(url).await,
-            _ => set.session.scope(set.ours(url)).await,
+    match variant {
+        "bare" => {
+            for _ in 0..requests {
+                set.bare(url).await;
+            }
+        }
+        _ => {
+            let ours = async {
+                for _ in 0..requests {
+                    set.ours(url).await;
+                }
+            };
+            set.session.scope(ours).await;
         }
     }
+    assert!(set.client.flush(MINUTE).await.is_empty());
 }
 
 async fn compare(told: &[String]) {
@@ -107,20 +125,27 @@ async fn compare(told: &[String]) {
         let request = traced.post(url).header("content-type", "application/json").body(&BODY[..]);
         drain(request.send().await.unwrap()).await;
     };
-    println!("{:<10} {:<18} {:>14} {:>8} {:>17}", "", "", "us a request", "ratio", "library's threads");
+    println!(
+        "{:<10} {:<18} {:>14} {:>8} {:>15} {:>8}",
+        "us a request", "", "sending thread", "ratio", "whole process", "ratio"
+    );
     for (name, url) in [("inside", set.inside.as_str()), ("outside", set.outside.as_str())] {
         let mut rows = [(); 3].map(|()| Vec::new());
         for _ in 0..ROUNDS {
             rows[0].push(round(async || set.bare(url).await).await);
             rows[1].push(round(async || traced(url).await).await);
             rows[2].push(set.session.scope(round(async || set.ours(url).await)).await);
-            let _ = set.client.flush(std::time::Duration::from_secs(60)).await;
+            let _ = set.client.flush(MINUTE).await;
         }
-        let base = median(rows[0].iter().map(|(sender, _)| *sender));
+        let medians = |row: &Vec<(f64, f64)>| {
+            (median(row.iter().map(|(sender, _)| *sender)), median(row.iter().map(|(_, library)| *library)))
+        };
+        let (bare, _) = medians(&rows[0]);
         for (variant, row) in ["bare reqwest", "reqwest-tracing", "otas"].iter().zip(&rows) {
-            let sender = median(row.iter().map(|(sender, _)| *sender));
-            let library = median(row.iter().map(|(_, library)| *library));
-            println!("{name:<10} {variant:<18} {sender:>14.1} {:>8.3} {library:>16.1}", sender / base);
+            let (sender, library) = medians(row);
+            let whole = sender + library;
+            print!("{name:<10} {variant:<18} {sender:>14.1} {:>8.3} ", sender / bare);
+            println!("{whole:>15.1} {:>8.3}", whole / bare);
         }
     }
     println!("{}", set.client.stats());
