@@ -1,11 +1,14 @@
 //! What is taken out of an event before anybody sees it: names, shapes, and the process's own secrets.
 
+mod begins;
 mod names;
 mod pairs;
 mod quoted;
 mod shapes;
 
 use std::borrow::Cow;
+
+use memchr::memmem::Finder;
 
 use crate::wire;
 use names::Place;
@@ -46,27 +49,20 @@ pub(crate) struct Pass<'a> {
     known: Vec<Known<'a>>,
 }
 
-/// A secret of the process, and a character of it that is rare in other text: the search runs from one of these to the next.
+/// A secret of the process, and the search for its beginning: without that, neither the secret nor a part that ends a text is there.
 struct Known<'a> {
     secret: &'a str,
-    rare: char,
-    rare_at: usize,
+    head: Finder<'a>,
 }
 
 impl<'a> Known<'a> {
     fn new(secret: &'a str) -> Option<Self> {
-        let rare_at = secret.find(['_', '.']).unwrap_or(0);
-        let rare = char::from(*secret.as_bytes().get(rare_at)?);
-        (secret.is_ascii() && secret.len() >= SHORTEST).then_some(Self { secret, rare, rare_at })
+        let head = secret.as_bytes().get(..SHORTEST).filter(|_| secret.is_ascii())?;
+        Some(Self { secret, head: Finder::new(head) })
     }
 
-    fn is_in(&self, text: &str) -> bool {
-        let secret = self.secret.as_bytes();
-        let is_at = |at: usize| {
-            let start = at.checked_sub(self.rare_at);
-            start.and_then(|start| text.as_bytes().get(start..)).is_some_and(|rest| rest.starts_with(secret))
-        };
-        text.match_indices(self.rare).any(|(at, _)| is_at(at))
+    fn may_be_in(&self, text: &[u8]) -> bool {
+        self.head.find(text).is_some()
     }
 
     /// How much of the secret a text ends with, where it ends within the secret.
@@ -82,7 +78,7 @@ impl<'a> Known<'a> {
 impl Pass<'_> {
     /// Any text: a body, an error, a path.
     pub(crate) fn text(&self, text: &str) -> String {
-        if text.contains("&quot;") || text.contains("&#34;") {
+        if memchr::memchr(b'&', text.as_bytes()).is_some() && (text.contains("&quot;") || text.contains("&#34;")) {
             // JSON within HTML: told without the entities where it holds a secret.
             let plain = text.replace("&quot;", "\"").replace("&#34;", "\"");
             if matches!(quoted::mask(&plain, &|name| self.redactor.is_secret(name, Place::Key)), Cow::Owned(_)) {
@@ -97,20 +93,24 @@ impl Pass<'_> {
 
     /// A header's value; none where the header is not told at all.
     pub(crate) fn header(&self, name: &str, value: Option<&[u8]>) -> Option<String> {
-        if name.to_ascii_lowercase().starts_with(wire::header::PREFIX) {
+        let prefix = wire::header::PREFIX;
+        if name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)) {
             return None;
         }
         let Some(value) = value.filter(|_| !self.redactor.is_secret(name, Place::Header)) else {
             return Some(MASK.to_owned());
         };
-        Some(self.text(&String::from_utf8_lossy(value)))
+        Some(self.text(&crate::event::text::lossy(value)))
     }
 
     /// The process's own secrets, masked literally; also the beginning of one where the text ends within it.
     pub(crate) fn known<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         for secret in &self.known {
-            if secret.is_in(&text) {
+            if !secret.may_be_in(text.as_bytes()) {
+                continue;
+            }
+            if text.contains(secret.secret) {
                 text = Cow::Owned(text.replace(secret.secret, MASK));
             }
             if let Some(length) = secret.begun(&text) {
@@ -118,6 +118,11 @@ impl Pass<'_> {
             }
         }
         text
+    }
+
+    /// Whether [`known`](Self::known) may change a text: no more than a look at it.
+    pub(crate) fn may_know(&self, text: &[u8]) -> bool {
+        self.known.iter().any(|secret| secret.may_be_in(text))
     }
 }
 
