@@ -8,8 +8,6 @@ mod shapes;
 
 use std::borrow::Cow;
 
-use memchr::memmem::Finder;
-
 use crate::wire;
 use names::Place;
 
@@ -49,28 +47,33 @@ pub(crate) struct Pass<'a> {
     known: Vec<Known<'a>>,
 }
 
-/// A secret of the process, and the search for its beginning: without that, neither the secret nor a part that ends a text is there.
+/// A secret of the process, known by its beginning: without that, neither the secret nor a part that ends a text is there. The search runs
+/// from one byte of the beginning to the next that is rare in other text.
 struct Known<'a> {
     secret: &'a str,
-    head: Finder<'a>,
+    head: &'a [u8; SHORTEST],
+    rare: u8,
+    rare_at: usize,
 }
 
 impl<'a> Known<'a> {
     fn new(secret: &'a str) -> Option<Self> {
-        let head = secret.as_bytes().get(..SHORTEST).filter(|_| secret.is_ascii())?;
-        Some(Self { secret, head: Finder::new(head) })
+        let head = secret.as_bytes().first_chunk().filter(|_| secret.is_ascii())?;
+        let is_usual = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let rare_at = head.iter().position(|byte| !is_usual(byte)).unwrap_or(0);
+        Some(Self { secret, head, rare: head[rare_at], rare_at })
     }
 
     fn may_be_in(&self, text: &[u8]) -> bool {
-        self.head.find(text).is_some()
+        let begins = |at: usize| text.get(at..).and_then(<[u8]>::first_chunk) == Some(self.head);
+        memchr::memchr_iter(self.rare, text).any(|at| at.checked_sub(self.rare_at).is_some_and(begins))
     }
 
     /// How much of the secret a text ends with, where it ends within the secret.
     fn begun(&self, text: &str) -> Option<usize> {
         let (text, secret) = (text.as_bytes(), self.secret.as_bytes());
-        let head = secret.first_chunk::<SHORTEST>()?;
         let tail = &text[text.len().saturating_sub(secret.len() - 1)..];
-        let begins = |at: &usize| tail[*at..].first_chunk() == Some(head) && secret.starts_with(&tail[*at..]);
+        let begins = |at: &usize| tail[*at..].first_chunk() == Some(self.head) && secret.starts_with(&tail[*at..]);
         (0..tail.len()).find(begins).map(|at| tail.len() - at)
     }
 }

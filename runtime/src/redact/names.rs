@@ -114,23 +114,42 @@ const USUAL: usize = 64;
 /// How long the name is in the form in which names are compared; none if the buffer is too short.
 fn normal_in(name: &str, buffer: &mut [u8; USUAL]) -> Option<usize> {
     let mut length = 0;
-    for byte in name.bytes().filter(|byte| !is_ignored(*byte)) {
-        *buffer.get_mut(length)? = byte.to_ascii_lowercase();
-        length += 1;
+    for byte in name.bytes() {
+        let plain = NORMAL[usize::from(byte)];
+        *buffer.get_mut(length)? = plain;
+        length += usize::from(plain != IGNORED);
     }
     Some(length)
 }
 
+/// Stands for a byte that is left out of a name; no text holds it.
+const IGNORED: u8 = 0xff;
+
+/// What each byte is in a name as it is compared.
+static NORMAL: [u8; 256] = {
+    let mut table = [IGNORED; 256];
+    let mut byte = 0;
+    while byte < 255 {
+        if !is_ignored(byte) {
+            table[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    table
+};
+
 fn has_part(plain: &[u8]) -> bool {
-    let begins = |rest: &[u8]| {
-        places(PART_BEGINS.at(rest)).filter_map(|place| PARTS.get(place)).any(|part| rest.starts_with(part.as_bytes()))
+    let begins = |(at, three): (usize, &[u8])| {
+        places(PART_BEGINS.at(three))
+            .filter_map(|place| PARTS.get(place))
+            .any(|part| plain[at..].starts_with(part.as_bytes()))
     };
-    (0..plain.len()).any(|at| begins(&plain[at..]))
+    plain.windows(3).enumerate().any(begins)
 }
 
 static PART_BEGINS: Begins = Begins::of(PARTS);
 
-fn is_ignored(byte: u8) -> bool {
+const fn is_ignored(byte: u8) -> bool {
     matches!(byte, b'-' | b'_' | b'.' | b' ')
 }
 
