@@ -19,7 +19,7 @@ fn main() {
     match () {
         () if is_told("serve") => memory::serve(),
         () if is_told("memory") => memory::compare(),
-        () if is_told("count") => drop(rate::round()),
+        () if is_told("count") => rate::count(),
         () => rate::compare(),
     }
 }
