@@ -3,6 +3,7 @@
 mod build;
 mod call;
 mod post;
+mod storable;
 pub(crate) mod text;
 pub(crate) mod time;
 

@@ -1,5 +1,6 @@
 //! What is taken out of an event before anybody sees it: names, shapes, and the process's own secrets.
 
+mod begins;
 mod names;
 mod pairs;
 mod quoted;
@@ -46,35 +47,33 @@ pub(crate) struct Pass<'a> {
     known: Vec<Known<'a>>,
 }
 
-/// A secret of the process, and a character of it that is rare in other text: the search runs from one of these to the next.
+/// A secret of the process, known by its beginning: without that, neither the secret nor a part that ends a text is there. The search runs
+/// from one byte of the beginning to the next that is rare in other text.
 struct Known<'a> {
     secret: &'a str,
-    rare: char,
+    head: &'a [u8; SHORTEST],
+    rare: u8,
     rare_at: usize,
 }
 
 impl<'a> Known<'a> {
     fn new(secret: &'a str) -> Option<Self> {
-        let rare_at = secret.find(['_', '.']).unwrap_or(0);
-        let rare = char::from(*secret.as_bytes().get(rare_at)?);
-        (secret.is_ascii() && secret.len() >= SHORTEST).then_some(Self { secret, rare, rare_at })
+        let head = secret.as_bytes().first_chunk().filter(|_| secret.is_ascii())?;
+        let is_usual = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let rare_at = head.iter().position(|byte| !is_usual(byte)).unwrap_or(0);
+        Some(Self { secret, head, rare: head[rare_at], rare_at })
     }
 
-    fn is_in(&self, text: &str) -> bool {
-        let secret = self.secret.as_bytes();
-        let is_at = |at: usize| {
-            let start = at.checked_sub(self.rare_at);
-            start.and_then(|start| text.as_bytes().get(start..)).is_some_and(|rest| rest.starts_with(secret))
-        };
-        text.match_indices(self.rare).any(|(at, _)| is_at(at))
+    fn may_be_in(&self, text: &[u8]) -> bool {
+        let begins = |at: usize| text.get(at..).and_then(<[u8]>::first_chunk) == Some(self.head);
+        memchr::memchr_iter(self.rare, text).any(|at| at.checked_sub(self.rare_at).is_some_and(begins))
     }
 
     /// How much of the secret a text ends with, where it ends within the secret.
     fn begun(&self, text: &str) -> Option<usize> {
         let (text, secret) = (text.as_bytes(), self.secret.as_bytes());
-        let head = secret.first_chunk::<SHORTEST>()?;
         let tail = &text[text.len().saturating_sub(secret.len() - 1)..];
-        let begins = |at: &usize| tail[*at..].first_chunk() == Some(head) && secret.starts_with(&tail[*at..]);
+        let begins = |at: &usize| tail[*at..].first_chunk() == Some(self.head) && secret.starts_with(&tail[*at..]);
         (0..tail.len()).find(begins).map(|at| tail.len() - at)
     }
 }
@@ -82,7 +81,7 @@ impl<'a> Known<'a> {
 impl Pass<'_> {
     /// Any text: a body, an error, a path.
     pub(crate) fn text(&self, text: &str) -> String {
-        if text.contains("&quot;") || text.contains("&#34;") {
+        if memchr::memchr(b'&', text.as_bytes()).is_some() && (text.contains("&quot;") || text.contains("&#34;")) {
             // JSON within HTML: told without the entities where it holds a secret.
             let plain = text.replace("&quot;", "\"").replace("&#34;", "\"");
             if matches!(quoted::mask(&plain, &|name| self.redactor.is_secret(name, Place::Key)), Cow::Owned(_)) {
@@ -97,20 +96,24 @@ impl Pass<'_> {
 
     /// A header's value; none where the header is not told at all.
     pub(crate) fn header(&self, name: &str, value: Option<&[u8]>) -> Option<String> {
-        if name.to_ascii_lowercase().starts_with(wire::header::PREFIX) {
+        let prefix = wire::header::PREFIX;
+        if name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)) {
             return None;
         }
         let Some(value) = value.filter(|_| !self.redactor.is_secret(name, Place::Header)) else {
             return Some(MASK.to_owned());
         };
-        Some(self.text(&String::from_utf8_lossy(value)))
+        Some(self.text(&crate::event::text::lossy(value)))
     }
 
     /// The process's own secrets, masked literally; also the beginning of one where the text ends within it.
     pub(crate) fn known<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         for secret in &self.known {
-            if secret.is_in(&text) {
+            if !secret.may_be_in(text.as_bytes()) {
+                continue;
+            }
+            if text.contains(secret.secret) {
                 text = Cow::Owned(text.replace(secret.secret, MASK));
             }
             if let Some(length) = secret.begun(&text) {
@@ -118,6 +121,11 @@ impl Pass<'_> {
             }
         }
         text
+    }
+
+    /// Whether [`known`](Self::known) may change a text: no more than a look at it.
+    pub(crate) fn may_know(&self, text: &[u8]) -> bool {
+        self.known.iter().any(|secret| secret.may_be_in(text))
     }
 }
 

@@ -66,7 +66,6 @@ pub(crate) mod log {
     use std::borrow::Cow;
 
     use serde::Serialize;
-    use serde_json::{Map, Value};
 
     /// Longest path, in bytes: it is indexed.
     pub(crate) const PATH: usize = 2_692;
@@ -81,7 +80,7 @@ pub(crate) mod log {
 
     /// The body of the POST. An explicit `null` is refused in some columns, so nothing is ever null.
     #[derive(Serialize)]
-    pub(crate) struct Event<'a> {
+    pub(crate) struct Event<'a, P> {
         pub(crate) project_id: Cow<'a, str>,
         pub(crate) path: Cow<'a, str>,
         pub(crate) method: Cow<'a, str>,
@@ -94,9 +93,9 @@ pub(crate) mod log {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub(crate) response_headers: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub(crate) request_body: Option<String>,
+        pub(crate) request_body: Option<Cow<'a, str>>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub(crate) response_body: Option<String>,
+        pub(crate) response_body: Option<Cow<'a, str>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub(crate) request_content_type: Option<Cow<'a, str>>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +104,7 @@ pub(crate) mod log {
         pub(crate) query_params: Option<Cow<'a, str>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub(crate) error: Option<Cow<'a, str>>,
-        pub(crate) custom_properties: Map<String, Value>,
+        pub(crate) custom_properties: P,
         pub(crate) metadata: Metadata<'a>,
     }
 

@@ -64,10 +64,10 @@ impl Destination for Brain {
             let wait = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
             let retry_after = wait.and_then(|value| retry_after(value, SystemTime::now()));
             // Read even where nothing is looked up in it, so that the connection can be used again.
-            let word = tokio::time::timeout(REST, word(answer)).await.unwrap_or_default();
+            let body = tokio::time::timeout(REST, body(answer)).await.unwrap_or_default();
             match status {
                 StatusCode::CREATED => Outcome::Stored,
-                StatusCode::UNAUTHORIZED => match word.as_deref() {
+                StatusCode::UNAUTHORIZED => match wire::status_word(&body).as_deref() {
                     Some(wire::word::TOKEN_REFUSED | wire::word::TOKEN_MISSING) => Outcome::TokenRefused,
                     _ => Outcome::KeyRefused { changed: changed(key, used).await },
                 },
@@ -86,16 +86,16 @@ fn unsent(error: &reqwest::Error) -> Outcome {
     }
 }
 
-/// The word in a JSON answer's `status_description`; what is no JSON is not looked at.
-async fn word(mut answer: reqwest::Response) -> Option<String> {
+/// The answer's body, as far as it came; nothing of one that is longer than any of Brain's.
+async fn body(mut answer: reqwest::Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         if body.len() + chunk.len() > ANSWER {
-            return None;
+            return Vec::new();
         }
         body.extend_from_slice(&chunk);
     }
-    wire::status_word(&body)
+    body
 }
 
 /// Whether there is another key by now than the one that was refused. Reading a file blocks, so it happens on another thread.

@@ -115,16 +115,16 @@ impl Queue {
         let mut spare = None;
         let mut state = self.state();
         state.stats.recorded += 1;
+        if state.is_nearly_full(weight) {
+            // Freed after the lock.
+            spare = Some(call.shed_bodies());
+            weight = self::weight(&call);
+        }
         if let Some(reason) = state.refusal(weight) {
             state.stats.dropped.count(reason);
             drop(state);
             self.told.dropped(reason);
             return Recorded::Nothing;
-        }
-        if state.is_nearly_full(weight) {
-            // Freed after the lock.
-            spare = Some(call.shed_bodies());
-            weight = self::weight(&call);
         }
         state.next += 1;
         let ticket = Ticket { number: state.next, weight };
@@ -343,6 +343,23 @@ mod tests {
         assert!(stats.bytes <= BYTES);
         assert!(drained(&queue).iter().any(|entry| entry.call.response_body.shed));
         assert!(is_balanced(stats));
+    }
+
+    #[test]
+    fn an_event_that_fits_without_its_bodies_is_told_without_them() {
+        let queue = Queue::new();
+        let long = |sequence| Call { error: Some(" ".repeat(20 * 1024)), ..call("s", sequence) };
+        let mut sequence = 0;
+        while queue.stats().bytes < BYTES - 64 * 1024 {
+            let _ = queue.record(long(sequence), Instant::now());
+            sequence += 1;
+        }
+
+        let _ = queue.record(heavy_call("s", sequence, 100 * 1024), Instant::now());
+
+        assert_eq!((queue.stats().dropped.total(), queue.stats().pending), (0, sequence + 1));
+        assert!(drained(&queue).back().is_some_and(|entry| entry.call.response_body.shed));
+        assert!(queue.stats().bytes <= BYTES);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From the raw facts of a call to a redacted event.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::UNIX_EPOCH;
 
@@ -43,10 +44,7 @@ impl Build {
     }
 
     fn message(&self, headers: &Headers, body: &Captured, pass: &Pass<'_>) -> Message {
-        let content = Content::of(
-            headers.get(CONTENT_TYPE.as_str()).map(String::from_utf8_lossy).as_deref(),
-            headers.get(CONTENT_ENCODING.as_str()).map(String::from_utf8_lossy).as_deref(),
-        );
+        let content = Content::of(headers.get(CONTENT_TYPE.as_str()), headers.get(CONTENT_ENCODING.as_str()));
         let told = headers.iter().filter_map(|(name, value)| Some((name.to_owned(), pass.header(name, value)?)));
         // A body whose redaction fails is left out.
         let (body_text, missing) = match self.body_limit {
@@ -71,64 +69,72 @@ pub(crate) fn keeps_text(headers: &HeaderMap) -> bool {
     {
         return true;
     }
-    let value = |name| headers.get(name).map(|value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()));
-    let content = Content::of(value(CONTENT_TYPE).as_deref(), value(CONTENT_ENCODING).as_deref());
+    let value = |name| headers.get(name).map(http::HeaderValue::as_bytes);
+    let content = Content::of(value(CONTENT_TYPE), value(CONTENT_ENCODING));
     content.kind.is_none() || content.is_text()
 }
 
 /// What the headers say about a body.
-struct Content {
-    kind: Option<String>,
-    encoding: Option<String>,
+struct Content<'a> {
+    kind: Option<Cow<'a, str>>,
+    encoding: Option<Cow<'a, str>>,
 }
 
-impl Content {
-    fn of(kind: Option<&str>, encoding: Option<&str>) -> Self {
-        let encoding = encoding
-            .map(str::trim)
-            .filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"));
-        Self { kind: kind.map(str::to_owned), encoding: encoding.map(str::to_owned) }
+/// Text behind `application/`.
+const TEXTS: &[&str] = &[
+    "json",
+    "xml",
+    "x-www-form-urlencoded",
+    "javascript",
+    "x-javascript",
+    "ecmascript",
+    "x-ndjson",
+    "ndjson",
+    "jsonl",
+    "x-jsonlines",
+    "jsonlines",
+    "json-seq",
+    "graphql",
+    "yaml",
+    "x-yaml",
+    "toml",
+    "sql",
+    "problem+json",
+];
+
+impl<'a> Content<'a> {
+    fn of(kind: Option<&'a [u8]>, encoding: Option<&'a [u8]>) -> Self {
+        let is_one =
+            |encoding: &Cow<'_, str>| !matches!(encoding.trim().to_ascii_lowercase().as_str(), "" | "identity");
+        Self { kind: kind.map(text::lossy), encoding: encoding.map(text::lossy).filter(is_one) }
     }
 
-    /// The media type without parameters, in lower case.
-    fn essence(&self) -> String {
-        let kind = self.kind.as_deref().unwrap_or_default();
-        kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    /// The media type without parameters.
+    fn essence(&self) -> &str {
+        self.kind.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim()
     }
 
     fn is_text(&self) -> bool {
-        const TYPES: &[&str] = &[
-            "json",
-            "xml",
-            "x-www-form-urlencoded",
-            "javascript",
-            "x-javascript",
-            "ecmascript",
-            "x-ndjson",
-            "ndjson",
-            "jsonl",
-            "x-jsonlines",
-            "jsonlines",
-            "json-seq",
-            "graphql",
-            "yaml",
-            "x-yaml",
-            "toml",
-            "sql",
-            "problem+json",
-        ];
+        let is_text = |essence: &str| {
+            let application = essence.strip_prefix("application/");
+            essence.starts_with("text/")
+                || essence.ends_with("+json")
+                || essence.ends_with("+xml")
+                || application.is_some_and(|subtype| TEXTS.contains(&subtype))
+        };
         let essence = self.essence();
-        let application = essence.strip_prefix("application/");
-        let text = essence.starts_with("text/")
-            || essence.ends_with("+json")
-            || essence.ends_with("+xml")
-            || application.is_some_and(|subtype| TYPES.contains(&subtype));
-        text && self.encoding.is_none() && self.has_ascii_charset()
+        self.encoding.is_none()
+            && (is_text(essence) || is_text(&essence.to_ascii_lowercase()))
+            && self.has_ascii_charset()
     }
 
     /// A charset in which ASCII is not ASCII would hide secrets from the redaction.
     fn has_ascii_charset(&self) -> bool {
-        let kind = self.kind.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let kind = self.kind.as_deref().unwrap_or_default();
+        if !kind.contains('=') {
+            return true;
+        }
+        let kind = kind.to_ascii_lowercase();
         let charset = kind.split("charset=").nth(1).map(|rest| rest.trim_start_matches('"'));
         charset.is_none_or(|charset| {
             ["utf-8", "utf8", "us-ascii", "ascii", "iso-8859", "latin", "windows-125"]
@@ -139,16 +145,16 @@ impl Content {
 
     /// `[N bytes of image/png, gzip]`.
     fn told(&self, total: u64, why: &str) -> String {
-        let essence = self.essence();
+        let essence = self.essence().to_ascii_lowercase();
         let essence = if essence.is_empty() { "unknown content" } else { text::cut_chars(&essence, 100) };
-        let encoding =
-            self.encoding.as_deref().map_or(String::new(), |encoding| format!(", {}", text::cut_chars(encoding, 30)));
+        let encoding = self.encoding.as_deref().map(|encoding| text::cut_chars(encoding.trim(), 30));
+        let encoding = encoding.map_or(String::new(), |encoding| format!(", {encoding}"));
         format!("[{total} bytes of {essence}{encoding}{why}]")
     }
 }
 
 /// The body's text and how many bytes are missing from it.
-fn told_body(body: &Captured, content: &Content, limit: usize, pass: &Pass<'_>) -> (Option<String>, u64) {
+fn told_body(body: &Captured, content: &Content<'_>, limit: usize, pass: &Pass<'_>) -> (Option<String>, u64) {
     if body.total == 0 {
         return (None, 0);
     }
@@ -166,7 +172,7 @@ fn told_body(body: &Captured, content: &Content, limit: usize, pass: &Pass<'_>) 
     if !is_text {
         return (Some(pass.text(&content.told(body.total, ""))), 0);
     }
-    (Some(pass.text(&String::from_utf8_lossy(kept))), body.total - kept.len() as u64)
+    (Some(pass.text(&text::lossy(kept))), body.total - kept.len() as u64)
 }
 
 /// Whether bytes of an untold type are text.
@@ -177,7 +183,7 @@ fn sniffed(bytes: &[u8]) -> bool {
 
 /// Whether this looks like UTF-16 or UTF-32, in which no secret would be found.
 fn is_wide(bytes: &[u8]) -> bool {
-    bytes.iter().filter(|&&byte| byte == 0).count() > bytes.len() / 8
+    memchr::memchr_iter(0, bytes).count() > bytes.len() / 8
         || bytes.starts_with(b"\xff\xfe")
         || bytes.starts_with(b"\xfe\xff")
 }

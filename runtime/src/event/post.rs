@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
 
+use super::storable::{Properties, headers};
 use super::{Event, Message, text, time};
 use crate::redact::Pass;
 use crate::wire::log;
@@ -14,12 +14,8 @@ use crate::wire::log;
 pub(crate) const POST: usize = 256 * 1024;
 /// Each message's headers, in bytes of JSON.
 const HEADERS: usize = 32 * 1024;
-/// One header's value, in bytes.
-const HEADER: usize = 4 * 1024;
 /// URL, query and error, in bytes.
 const LONG: usize = 8 * 1024;
-/// How deep properties may be nested.
-const DEPTH: usize = 32;
 
 /// The body of one POST to Brain; its length is sent as Content-Length.
 #[derive(Clone)]
@@ -30,8 +26,10 @@ impl Post {
     pub(crate) fn of(event: &Event, project_id: &str, pass: &Pass<'_>, most: usize) -> Result<Self, serde_json::Error> {
         let mut room = Room { bodies: usize::MAX, properties: true, headers: HEADERS };
         loop {
-            let post = serde_json::to_vec(&Shape { event, project_id, room }.event())?;
+            let mut post = Vec::with_capacity(size(event));
+            serde_json::to_writer(&mut post, &Shape { event, project_id, room }.event())?;
             if post.len() <= most {
+                post.shrink_to_fit();
                 return Ok(Self(masked(post, pass)));
             }
             room = room.smaller(event).ok_or_else(|| serde::ser::Error::custom("no event fits"))?;
@@ -82,14 +80,26 @@ fn longest_body(event: &Event) -> usize {
         .unwrap_or(0)
 }
 
+/// About how long the event is as JSON, so that the buffer hardly ever grows.
+fn size(event: &Event) -> usize {
+    let message = |message: &Message| {
+        let headers = message.headers().map(|(name, value)| name.len() + value.len() + 10).sum::<usize>();
+        message.body.as_ref().map_or(0, String::len) + headers
+    };
+    let text = event.url.len() + event.path.len() + event.query.as_ref().map_or(0, String::len);
+    let all = 1024 + text + message(&event.request) + message(&event.response);
+    // Quotes and line ends are escaped.
+    (all + all / 4).min(POST)
+}
+
 /// The process's own secrets once more, over the finished text: a hook may have written one.
 fn masked(post: Vec<u8>, pass: &Pass<'_>) -> Bytes {
+    if !pass.may_know(&post) {
+        return post.into();
+    }
     match String::from_utf8(post) {
-        Ok(post) => match pass.known(&post) {
-            Cow::Borrowed(_) => Bytes::from(post),
-            Cow::Owned(masked) => Bytes::from(masked),
-        },
-        Err(error) => Bytes::from(error.into_bytes()),
+        Ok(post) => pass.known(&post).into_owned().into(),
+        Err(error) => error.into_bytes().into(),
     }
 }
 
@@ -101,7 +111,7 @@ struct Shape<'a> {
 }
 
 impl Shape<'_> {
-    fn event(&self) -> log::Event<'_> {
+    fn event(&self) -> log::Event<'_, Properties<'_>> {
         let event = self.event;
         log::Event {
             project_id: text::visible(self.project_id),
@@ -130,21 +140,16 @@ impl Shape<'_> {
     }
 
     /// The body, or as much as there is room for, and a mark that tells how much is missing.
-    fn body(&self, message: &Message) -> Option<String> {
+    fn body<'m>(&self, message: &'m Message) -> Option<Cow<'m, str>> {
         let body = message.body.as_deref()?;
         let kept = text::cut(body, self.room.bodies);
         let missing = message.missing.saturating_add((body.len() - kept.len()) as u64);
-        let mut body = text::visible(kept).into_owned();
-        if missing > 0 {
-            body.push_str(&format!("…[{missing} more bytes]"));
-        }
-        Some(body)
+        let body = text::visible(kept);
+        Some(if missing > 0 { format!("{body}…[{missing} more bytes]").into() } else { body })
     }
 
-    fn properties(&self) -> Map<String, Value> {
-        let mut map = if self.room.properties { object(&self.event.properties, DEPTH) } else { Map::new() };
-        map.insert("url".to_owned(), long(&self.event.url).into());
-        map
+    fn properties(&self) -> Properties<'_> {
+        Properties { others: self.room.properties.then_some(&self.event.properties), url: long(&self.event.url) }
     }
 }
 
@@ -168,33 +173,4 @@ fn long(value: &str) -> Cow<'_, str> {
 
 fn content_type(message: &Message) -> Option<Cow<'_, str>> {
     message.content_type.as_deref().map(|kind| text::visible(text::cut_chars(kind, log::CONTENT_TYPE)))
-}
-
-/// A JSON object as a string; repeated headers are joined by a comma.
-fn headers(message: &Message, mut room: usize) -> Option<String> {
-    let mut map = Map::new();
-    for (name, value) in &message.headers {
-        let value = text::cut(value, HEADER);
-        let Some(left) = room.checked_sub(name.len() + value.len() + 6) else { continue };
-        room = left;
-        match map.get_mut(name.as_str()) {
-            Some(Value::String(before)) => before.extend([", ", &*text::visible(value)]),
-            _ => drop(map.insert(text::visible(name).into_owned(), text::visible(value).into())),
-        }
-    }
-    (!map.is_empty()).then(|| Value::Object(map).to_string())
-}
-
-fn object(map: &Map<String, Value>, depth: usize) -> Map<String, Value> {
-    map.iter().map(|(name, value)| (text::visible(name).into_owned(), storable(value, depth))).collect()
-}
-
-fn storable(value: &Value, depth: usize) -> Value {
-    match (value, depth) {
-        (Value::Object(_) | Value::Array(_), 0) => "[nested too deep]".into(),
-        (Value::Object(map), depth) => Value::Object(object(map, depth - 1)),
-        (Value::Array(list), depth) => list.iter().map(|value| storable(value, depth - 1)).collect(),
-        (Value::String(value), _) => text::visible(value).into(),
-        (value, _) => value.clone(),
-    }
 }

@@ -4,10 +4,15 @@ use std::borrow::Cow;
 
 /// Replaces each NUL, which PostgreSQL refuses, by the visible symbol for it.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    match text.contains('\0') {
-        true => Cow::Owned(text.replace('\0', "\u{2400}")),
-        false => Cow::Borrowed(text),
+    match memchr::memchr(0, text.as_bytes()) {
+        Some(_) => Cow::Owned(text.replace('\0', "\u{2400}")),
+        None => Cow::Borrowed(text),
     }
+}
+
+/// What [`String::from_utf8_lossy`] gives, several times as fast where nothing is lost.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The longest beginning of at most `limit` bytes that ends at a character's border.

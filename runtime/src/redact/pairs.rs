@@ -19,9 +19,7 @@ fn mask_to<'t>(text: &'t str, secret: &dyn Fn(&str, Place) -> bool, depth: u8) -
     let bytes = text.as_bytes();
     let mut out = String::new();
     let (mut copied, mut at, mut looked_into) = (0, 0, 0);
-    while let Some(found) =
-        bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'=' | b':' | b'>')))
-    {
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr3(b'=', b':', b'>', rest)) {
         at += found;
         let value = match bytes[at] {
             b'=' => assigned(text, at, secret, depth, &mut looked_into),
@@ -104,10 +102,11 @@ fn line(text: &str, colon: usize, secret: &dyn Fn(&str, Place) -> bool) -> Optio
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let length = bytes[..colon].iter().rev().take(128).take_while(|byte| is_name(byte)).count();
     let name = text.get(colon - length..colon).filter(|name| !name.is_empty())?;
-    let space = until(bytes, colon + 1, |byte| byte != b' ' && byte != b'\t');
-    if !secret(name, Place::Key) && !secret(name, Place::Header) {
+    // What is secret as a key is so as a header too.
+    if !secret(name, Place::Header) {
         return None;
     }
+    let space = until(bytes, colon + 1, |byte| byte != b' ' && byte != b'\t');
     let whole = ["authorization", "authenticate", "cookie"].iter().any(|part| name.to_ascii_lowercase().contains(part));
     Some(match bytes.get(space) {
         Some(quote @ (b'"' | b'\'')) => space + 1..until(bytes, space + 1, |byte| byte == *quote || byte == b'\n'),
@@ -119,7 +118,8 @@ fn line(text: &str, colon: usize, secret: &dyn Fn(&str, Place) -> bool) -> Optio
 /// The text of an XML element with a secret's name, up to the next tag.
 fn element(text: &str, close: usize, secret: &dyn Fn(&str, Place) -> bool) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let open = close - bytes[..close].iter().rev().take(512).position(|byte| matches!(byte, b'<' | b'>'))? - 1;
+    let from = close.saturating_sub(512);
+    let open = from + memchr::memrchr2(b'<', b'>', &bytes[from..close])?;
     let tag = text
         .get(open + 1..close)
         .filter(|tag| bytes[open] == b'<' && !tag.starts_with(['/', '!', '?']) && !tag.ends_with('/'))?;

@@ -110,8 +110,9 @@ fn value_end(bytes: &[u8], start: usize, key: &Quote) -> usize {
 
 /// The next quote in `from..to`.
 fn next_quote(bytes: &[u8], from: usize, to: usize, mark: Option<u8>) -> Option<Quote> {
-    let matches = |byte: &u8| mark.map_or(matches!(byte, b'"' | b'\''), |mark| *byte == mark);
-    let at = from + bytes.get(from..to)?.iter().position(matches)?;
+    let range = bytes.get(from..to)?;
+    let found = mark.map_or_else(|| memchr::memchr2(b'"', b'\'', range), |mark| memchr::memchr(mark, range))?;
+    let at = from + found;
     let slashes = bytes[..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
     Some(Quote { at, level: level(slashes), mark: bytes[at] })
 }

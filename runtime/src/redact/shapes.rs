@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use base64::Engine as _;
 
 use super::MASK;
+use super::begins::{Begins, places};
 
 /// How such a key begins, and how many characters follow at the least.
 #[rustfmt::skip]
-const KEYS: &[(&str, usize)] = &[
+const KEYS: [(&str, usize); 38] = [
     ("sk-", 16), ("sk_live_", 10), ("sk_test_", 10), ("rk_live_", 10), ("rk_test_", 10), ("whsec_", 16),
     ("ghp_", 20), ("gho_", 20), ("ghu_", 20), ("ghs_", 20), ("ghr_", 20), ("github_pat_", 20), ("glpat-", 16),
     ("xoxa-", 10), ("xoxb-", 10), ("xoxp-", 10), ("xoxr-", 10), ("xoxs-", 10), ("xapp-", 10), ("AKIA", 16),
@@ -16,6 +17,22 @@ const KEYS: &[(&str, usize)] = &[
     ("npm_", 20), ("pypi-", 20), ("dop_v1_", 20), ("SG.", 20), ("shpat_", 20), ("lin_api_", 20), ("agent_", 40),
     ("otas_", 40), ("eyJ", 40), ("AGE-SECRET-KEY-", 20),
 ];
+
+/// How each shape begins, the keys first: most words are none of these.
+static SHAPES: Begins = {
+    let mut prefixes = [""; KEYS.len()];
+    let mut at = 0;
+    while at < KEYS.len() {
+        prefixes[at] = KEYS[at].0;
+        at += 1;
+    }
+    let digits = b"0123456789";
+    Begins::of(&prefixes)
+        .or([b"-", b"-", b"-"])
+        .or([b"bB", b"eEaA", b"aAsS"])
+        .or([b"b", b"o", b"t"])
+        .or([digits, digits, digits])
+};
 
 /// Where a text ends within a key, this much of it is enough.
 const AT_THE_END: usize = 4;
@@ -28,21 +45,21 @@ pub(super) fn mask(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut out = String::new();
     let (mut copied, mut at) = (0, 0);
-    let mut inside = false;
-    while let Some(&byte) = bytes.get(at) {
-        let word = is_word(byte);
-        if (word || byte == b'-') && !inside {
+    while let Some(skipped) =
+        bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| WORD[usize::from(byte)] || byte == b'-'))
+    {
+        at += skipped;
+        if SHAPES.at(&bytes[at..]) != 0 {
             if let Some((start, end)) = secret_at(text, at) {
                 out.push_str(&text[copied..start]);
                 out.push_str(MASK);
                 copied = end;
                 at = end;
-                inside = false;
                 continue;
             }
         }
-        inside = word;
-        at += 1;
+        // Over the word and the byte behind it, with which no secret begins: a dash there is no word of its own.
+        at += if bytes[at] == b'-' { 1 } else { word_length(&bytes[at..]) + 1 };
     }
     if copied == 0 {
         return Cow::Borrowed(text);
@@ -68,9 +85,9 @@ fn secret_at(text: &str, at: usize) -> Option<(usize, usize)> {
 /// A key of a well-known service.
 fn key(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = text.get(at..)?;
-    let first = *rest.as_bytes().first()?;
-    let begins = |prefix: &str| prefix.as_bytes()[0] == first && rest.starts_with(prefix);
-    let (prefix, least) = KEYS.iter().find(|(prefix, _)| begins(prefix))?;
+    let (prefix, least) = places(SHAPES.at(rest.as_bytes()))
+        .filter_map(|place| KEYS.get(place))
+        .find(|(prefix, _)| rest.starts_with(prefix))?;
     // Only now, since the word may be as long as the text.
     let length = rest.bytes().position(|byte| !is_word(byte) && byte != b'-' && byte != b'.').unwrap_or(rest.len());
     let (end, secret) = (at + length, length - prefix.len());
@@ -118,6 +135,46 @@ fn private_key(text: &str, at: usize) -> Option<(usize, usize)> {
     Some((at, rest.find(KEY_ENDS).map_or(text.len(), |end| text.len() - rest.len() + end)))
 }
 
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+/// How long the word is that begins here.
+fn word_length(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    // Few words are longer than a block; those that are (base64, say) may be as long as the text.
+    while let Some(block) = bytes.get(length..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+        if length > 0 && is_within_word(block) {
+            length += BLOCK;
+            continue;
+        }
+        match block.iter().position(|&byte| !WORD[usize::from(byte)]) {
+            Some(end) => return length + end,
+            None => length += BLOCK,
+        }
+    }
+    let rest = &bytes[length..];
+    length + rest.iter().position(|&byte| !WORD[usize::from(byte)]).unwrap_or(rest.len())
 }
+
+const BLOCK: usize = 32;
+
+/// Without a branch and a function of its own, so that it becomes a few instructions for the whole block.
+#[inline(never)]
+fn is_within_word(block: &[u8; BLOCK]) -> bool {
+    block.iter().fold(0, |others, &byte| others | u8::from(!is_word(byte))) == 0
+}
+
+const fn is_word(byte: u8) -> bool {
+    ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'0') < 10) | (byte == b'_')
+}
+
+/// [`is_word`] in one step.
+static WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_word(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests;
