@@ -1,7 +1,7 @@
 //! The grammar of the attribute's arguments: `meta`, `client`, `on_error` and `crate`, each at most once, in any order.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::{Error, Result};
 
 use crate::value::{is_assignment, is_comma, is_punct, length, tokens};
@@ -17,6 +17,15 @@ pub(crate) struct Args {
     pub(crate) on_error: OnError,
     /// `crate = ..`
     pub(crate) path: Option<Vec<TokenTree>>,
+}
+
+/// The path of the module that holds what the expansion names. No stream: to copy one is a call to the compiler each time.
+pub(crate) struct Private(Vec<TokenTree>);
+
+impl ToTokens for Private {
+    fn to_tokens(&self, out: &mut TokenStream) {
+        out.extend(self.0.iter().cloned());
+    }
 }
 
 /// What becomes of a call for which no session could be opened.
@@ -74,14 +83,15 @@ impl Args {
     }
 
     /// The path of the module that holds what the expansion names; `span` is where a mistake shows.
-    pub(crate) fn private(&self, span: Span) -> TokenStream {
-        match &self.path {
+    pub(crate) fn private(&self, span: Span) -> Private {
+        let path = match &self.path {
             Some(path) => {
                 let path: TokenStream = path.iter().cloned().collect();
                 quote_spanned!(span=> #path::__private)
             }
             None => quote_spanned!(span=> ::otas::__private),
-        }
+        };
+        Private(path.into_iter().collect())
     }
 }
 

@@ -28,6 +28,11 @@ impl Boxed {
         Ok(Self { before: [statements, &found.before].concat(), ..found })
     }
 
+    /// The block is `async move`.
+    pub(crate) fn moves(&self) -> bool {
+        self.before.last().is_some_and(|last| is_word(last, "move"))
+    }
+
     /// The body again, with other tokens as its block.
     pub(crate) fn rebuild(self, block: TokenTree) -> TokenStream {
         let Some((path, parentheses)) = self.pin else {

@@ -7,7 +7,7 @@
 //! ```text
 //! async fn name(args) -> Ret {
 //!     return ::otas::__private::in_session(
-//!         if ::otas::__private::wanted() { ::otas::__private::open_fields("name", [KEYS], (VALUES)) } else { ::otas::__private::unopened() },
+//!         if ::otas::__private::wanted() { ::otas::__private::open_fields("name", KEYS, (VALUES)) } else { ::otas::__private::unopened() },
 //!         async move {
 //!             if false { return ::otas::__private::never::<Ret>(); }
 //!             { BODY }
@@ -25,7 +25,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::Result;
 use syn::ext::IdentExt;
 
-use crate::args::{Args, OnError};
+use crate::args::{Args, OnError, Private};
 use crate::boxed::{self, Boxed};
 use crate::item::{self, Item};
 use crate::meta::{self, Meta, Object};
@@ -38,11 +38,11 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream
     let meta = meta::parse(&private, args.meta.as_deref())?;
     let context = Context { args, private, meta, name: item.name.unraw().to_string() };
     let body = if item.is_async {
-        context.wrap(&item.body, item.output.as_deref())
+        context.wrap(&item.body, item.output.as_deref(), true)
     } else {
         let boxed = Boxed::parse(&item)?;
         let output = item.output.as_deref().and_then(boxed::output);
-        let block = context.wrap(&boxed.block, Some(output.as_deref().unwrap_or_default()));
+        let block = context.wrap(&boxed.block, Some(output.as_deref().unwrap_or_default()), boxed.moves());
         braces(item.body.span(), boxed.rebuild(block))
     };
     let header = item.header.into_iter().collect::<TokenStream>();
@@ -51,22 +51,27 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream
 
 struct Context {
     args: Args,
-    private: TokenStream,
+    private: Private,
     meta: Meta,
     name: String,
 }
 
 impl Context {
-    /// The block that runs `body` in a session. `output` is its type: nothing written is `()`, an empty list is unknown.
-    fn wrap(&self, body: &Group, output: Option<&[TokenTree]>) -> TokenTree {
-        let (inner, rest) = inner_attributes(body);
+    /// The block that runs `body` in a session. `output` is its type: nothing written is `()`, an empty list is unknown. `moves` tells whether
+    /// it takes what it uses, as a function does, or borrows it, as an `async` block without `move`.
+    fn wrap(&self, body: &Group, output: Option<&[TokenTree]>, moves: bool) -> TokenTree {
+        let Body { attributes, block, alone } = Body::of(body);
         let span = body.span();
         let private = &self.private;
         let prepared = self.prepared();
         let hint = self.hint(output);
-        let block = braces(span, quote_spanned!(Span::call_site()=> #hint #[allow(missing_docs)] #rest));
-        let future = [Ident::new("async", span), Ident::new("move", span)];
-        let future = quote!(#(#future)* #block);
+        // A lint holds the braces around a lone expression for superfluous, unless they have an attribute. It costs the compiler too much to
+        // be written everywhere.
+        let kept = alone.then(|| quote!(#[allow(missing_docs)]));
+        let block = braces(span, quote!(#hint #kept #block));
+        let future = Ident::new("async", span);
+        let moves = moves.then(|| Ident::new("move", span));
+        let future = quote!(#future #moves #block);
         let mut run = match self.handler(output) {
             None => quote!(#private::in_session(#prepared, #future)),
             Some(handler) => quote!(#private::in_session_or(#prepared, #handler, #future)),
@@ -76,7 +81,7 @@ impl Context {
         }
         // A lint of clippy's wants `return`, and would point at the user's braces. Before `!` it could not be reached.
         let leave = if item::is_never(output) { quote!(#[allow(clippy::implicit_return)]) } else { quote!(return) };
-        braces(span, quote!(#inner #leave #run.await))
+        braces(span, quote!(#attributes #leave #run.await))
     }
 
     /// Where the client is named, the meta is a closure: whether it is needed is known only when the client is.
@@ -163,17 +168,31 @@ fn braces(span: Span, inner: TokenStream) -> TokenTree {
     TokenTree::Group(group)
 }
 
-/// `#![..]` at the start of a body belongs to the function.
-fn inner_attributes(body: &Group) -> (TokenStream, Group) {
-    let list: Vec<TokenTree> = body.stream().into_iter().collect();
-    let mut at = 0;
-    while at + 2 < list.len() && is_punct(&list[at], '#') && is_punct(&list[at + 1], '!') {
-        at += 3;
+/// A body, as it is put into the block of the future.
+struct Body {
+    /// `#![..]` at its start, which belongs to the function.
+    attributes: TokenStream,
+    /// The rest.
+    block: Group,
+    /// Nothing but one expression.
+    alone: bool,
+}
+
+impl Body {
+    fn of(body: &Group) -> Self {
+        let mut rest = body.stream().into_iter().peekable();
+        if !rest.peek().is_some_and(|first| is_punct(first, '#')) {
+            let alone = !rest.any(|token| is_punct(&token, ';'));
+            return Self { attributes: TokenStream::new(), block: body.clone(), alone };
+        }
+        let list: Vec<TokenTree> = rest.collect();
+        let mut at = 0;
+        while at + 2 < list.len() && is_punct(&list[at], '#') && is_punct(&list[at + 1], '!') {
+            at += 3;
+        }
+        let alone = !list.iter().any(|token| is_punct(token, ';'));
+        let mut block = Group::new(Delimiter::Brace, list[at..].iter().cloned().collect());
+        block.set_span(body.span());
+        Self { attributes: list[..at].iter().map(ToTokens::to_token_stream).collect(), block, alone }
     }
-    if at == 0 {
-        return (TokenStream::new(), body.clone());
-    }
-    let mut rest = Group::new(Delimiter::Brace, list[at..].iter().cloned().collect());
-    rest.set_span(body.span());
-    (list[..at].iter().map(ToTokens::to_token_stream).collect(), rest)
 }

@@ -68,8 +68,14 @@ impl Item {
 /// Where `fn` stands: after attributes, visibility and qualifiers, before anything that is another item.
 fn fn_at(item: &[TokenTree]) -> Option<usize> {
     let at = item.iter().position(|token| is_word(token, "fn"))?;
-    let other = item[..at].iter().any(|token| OTHERS.iter().any(|(word, _)| is_word(token, word)));
-    (!other).then_some(at)
+    let other = |token: &TokenTree| match token {
+        TokenTree::Ident(ident) => {
+            let text = ident.to_string();
+            OTHERS.iter().any(|(word, _)| *word == text)
+        }
+        _ => false,
+    };
+    (!item[..at].iter().any(other)).then_some(at)
 }
 
 fn not_a_function(item: &[TokenTree]) -> Error {

@@ -3,8 +3,9 @@
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::ext::IdentExt;
-use syn::{Error, Result};
+use syn::{Error, Lit, Result};
 
+use crate::args::Private;
 use crate::value::{as_group, borrowed, is_alone, is_assignment, is_comma, is_punct, is_word, length, tokens};
 
 /// What `meta` says, as tokens of the expansion.
@@ -19,7 +20,7 @@ pub(crate) enum Meta {
 
 /// `{ .. }` as the runtime takes it.
 pub(crate) struct Object {
-    /// `[keys], values`
+    /// `"keys", values`
     pub(crate) fields: TokenStream,
     /// More has to be done than to borrow variables and literals.
     pub(crate) evaluates: bool,
@@ -27,9 +28,9 @@ pub(crate) struct Object {
 
 impl Meta {
     /// The expression that makes a `Meta` of it.
-    pub(crate) fn build(&self, private: &TokenStream) -> TokenStream {
+    pub(crate) fn build(&self, private: &Private) -> TokenStream {
         match self {
-            Self::Absent => quote_spanned!(Span::call_site()=> #private::object([], ())),
+            Self::Absent => quote_spanned!(Span::call_site()=> #private::object("", ())),
             Self::Object(Object { fields, .. }) => quote_spanned!(Span::call_site()=> #private::object(#fields)),
             Self::Value(value) => quote_spanned!(Span::call_site()=> #private::value(#value)),
         }
@@ -37,7 +38,7 @@ impl Meta {
 }
 
 /// Reads what stands behind `meta =`.
-pub(crate) fn parse(private: &TokenStream, value: Option<&[TokenTree]>) -> Result<Meta> {
+pub(crate) fn parse(private: &Private, value: Option<&[TokenTree]>) -> Result<Meta> {
     match value {
         None => Ok(Meta::Absent),
         Some([only]) if as_group(only, Delimiter::Brace).is_some() => Ok(Meta::Object(object(private, only)?)),
@@ -62,7 +63,7 @@ fn starts_entry(stream: TokenStream) -> bool {
 }
 
 /// A value that stands after a key or in a list, as a reference to something that can be serialised.
-fn value(private: &TokenStream, value: &[TokenTree]) -> Result<TokenStream> {
+fn value(private: &Private, value: &[TokenTree]) -> Result<TokenStream> {
     match value {
         [only] if is_word(only, "null") => Ok(quote_spanned!(only.span()=> &())),
         [only] if as_group(only, Delimiter::Brace).is_some() => {
@@ -77,7 +78,7 @@ fn value(private: &TokenStream, value: &[TokenTree]) -> Result<TokenStream> {
     }
 }
 
-fn list(private: &TokenStream, mut rest: &[TokenTree], span: Span) -> Result<TokenStream> {
+fn list(private: &Private, mut rest: &[TokenTree], span: Span) -> Result<TokenStream> {
     let mut items = Vec::new();
     while let Some(first) = rest.first() {
         let end = length(rest);
@@ -91,19 +92,19 @@ fn list(private: &TokenStream, mut rest: &[TokenTree], span: Span) -> Result<Tok
     Ok(quote_spanned!(Span::call_site()=> &#private::list(#items)))
 }
 
-fn object(private: &TokenStream, braces: &TokenTree) -> Result<Object> {
+fn object(private: &Private, braces: &TokenTree) -> Result<Object> {
     let inner = as_group(braces, Delimiter::Brace).map(|group| tokens(group.stream())).unwrap_or_default();
     let mut rest = &inner[..];
     let (mut keys, mut values, mut evaluates) = (Vec::new(), Vec::new(), false);
     while !rest.is_empty() {
         let entry;
         (entry, rest) = self::entry(private, rest)?;
-        keys.push(entry.key);
+        keys.extend(entry.key);
         values.push(entry.value);
         evaluates |= entry.evaluates;
     }
-    let values = pairs(&values, braces.span());
-    Ok(Object { fields: quote_spanned!(Span::call_site()=> [#(#keys),*], #values), evaluates })
+    let (keys, values) = (keys.join("\0"), pairs(&values, braces.span()));
+    Ok(Object { fields: quote_spanned!(Span::call_site()=> #keys, #values), evaluates })
 }
 
 /// `((a, b), (c, d))`: as few levels as can be. All of it stands where the values stand: else the compiler would not find the one at fault.
@@ -120,13 +121,14 @@ fn pairs(values: &[TokenStream], span: Span) -> TokenStream {
 }
 
 struct Entry {
-    key: TokenStream,
+    /// None where it is an expression, which goes along with the value.
+    key: Option<String>,
     value: TokenStream,
     evaluates: bool,
 }
 
 /// `key: value` or `name`, and the comma after it.
-fn entry<'a>(private: &TokenStream, rest: &'a [TokenTree]) -> Result<(Entry, &'a [TokenTree])> {
+fn entry<'a>(private: &Private, rest: &'a [TokenTree]) -> Result<(Entry, &'a [TokenTree])> {
     let end = length(rest);
     let colon = (0..end).find(|&at| is_alone(rest, at));
     let Some(colon) = colon else {
@@ -134,7 +136,9 @@ fn entry<'a>(private: &TokenStream, rest: &'a [TokenTree]) -> Result<(Entry, &'a
     };
     let (name, colon) = (&rest[..colon], &rest[colon]);
     let after = &rest[name.len() + 1..];
-    let key = key(private, name, colon)?;
+    if name.is_empty() {
+        return Err(Error::new(colon.span(), "a key is missing before this `:`: write `\"key\": value`"));
+    }
     let end = length(after);
     if end == 0 {
         return Err(Error::new(colon.span(), "a value is missing after this `:`; `null` is one"));
@@ -143,23 +147,23 @@ fn entry<'a>(private: &TokenStream, rest: &'a [TokenTree]) -> Result<(Entry, &'a
         let before = &after[at - 1];
         return Err(Error::new(before.span(), format!("expected `,` before `{before}`")));
     }
-    let value = self::value(private, &after[..end])?;
-    let plain = |tokens: &[TokenTree]| matches!(tokens, [TokenTree::Literal(_)]);
-    let evaluates = !plain(name) || !(plain(&after[..end]) || matches!(after[..end], [TokenTree::Ident(_)]));
+    let mut value = self::value(private, &after[..end])?;
+    let key = text_of(name);
+    if key.is_none() {
+        let key = borrowed(name);
+        value = quote_spanned!(Span::call_site()=> #private::Keyed(#private::key(#key), #value));
+    }
+    let evaluates = key.is_none() || !matches!(after[..end], [TokenTree::Literal(_) | TokenTree::Ident(_)]);
     Ok((Entry { key, value, evaluates }, after.get(end + 1..).unwrap_or_default()))
 }
 
-/// A literal as it stands; anything else that can be displayed.
-fn key(private: &TokenStream, key: &[TokenTree], colon: &TokenTree) -> Result<TokenStream> {
-    match key {
-        [] => Err(Error::new(colon.span(), "a key is missing before this `:`: write `\"key\": value`")),
-        [TokenTree::Literal(literal)] if literal.to_string().starts_with(['"', 'r']) => {
-            Ok(quote_spanned!(literal.span()=> #literal))
-        }
-        _ => {
-            let key = borrowed(key);
-            Ok(quote_spanned!(Span::call_site()=> &#private::key(#key)))
-        }
+/// The text of a key that is a literal one; all others are expressions that can be displayed.
+fn text_of(key: &[TokenTree]) -> Option<String> {
+    let [TokenTree::Literal(literal)] = key else { return None };
+    match Lit::new(literal.clone()) {
+        // As the runtime would make it: what stands between the keys must not stand in one.
+        Lit::Str(text) if text.suffix().is_empty() => Some(text.value().replace('\0', "\u{2400}")),
+        _ => None,
     }
 }
 
@@ -168,7 +172,7 @@ fn shorthand(rest: &[TokenTree], end: usize) -> Result<Entry> {
     match &rest[..end] {
         [TokenTree::Ident(name)] => {
             let key = name.unraw().to_string();
-            Ok(Entry { key: quote_spanned!(name.span()=> #key), value: borrowed(&rest[..end]), evaluates: false })
+            Ok(Entry { key: Some(key), value: borrowed(&rest[..end]), evaluates: false })
         }
         [] => Err(Error::new(rest[0].span(), "expected `\"key\": value` before this `,`")),
         [first, equals, ..] if is_assignment(&rest[1..]) => {

@@ -94,8 +94,8 @@ impl<T: Serialize + ?Sized> Field for T {
     }
 }
 
-/// The values of an object or a list as the expansion writes them down: a reference, a pair of such, or nothing. Pairs of pairs, rather than
-/// a slice of pointers, as a tuple costs the compiler a third; balanced, so that no list is too long for it.
+/// The values of an object or a list as the expansion writes them down: a reference, a value with its own key, a pair of such, or nothing.
+/// Pairs of pairs, rather than a slice of pointers, as a tuple costs the compiler a third; balanced, so that no list is too long for it.
 #[diagnostic::on_unimplemented(
     message = "this value cannot be part of `meta`: `{Self}` is not `Serialize`",
     label = "not `serde::Serialize`",
@@ -103,34 +103,50 @@ impl<T: Serialize + ?Sized> Field for T {
 )]
 pub trait Fields {
     #[doc(hidden)]
-    fn each(&self, take: &mut dyn FnMut(Value));
+    fn each(&self, take: &mut dyn FnMut(Option<String>, Value));
 }
 
 #[diagnostic::do_not_recommend]
 impl Fields for () {
-    fn each(&self, _: &mut dyn FnMut(Value)) {}
+    fn each(&self, _: &mut dyn FnMut(Option<String>, Value)) {}
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Field + ?Sized> Fields for &T {
-    fn each(&self, take: &mut dyn FnMut(Value)) {
-        take((**self).to_json());
+    fn each(&self, take: &mut dyn FnMut(Option<String>, Value)) {
+        take(None, (**self).to_json());
     }
 }
 
 impl<A: Fields, B: Fields> Fields for (A, B) {
-    fn each(&self, take: &mut dyn FnMut(Value)) {
+    fn each(&self, take: &mut dyn FnMut(Option<String>, Value)) {
         self.0.each(take);
         self.1.each(take);
     }
 }
 
-/// The object that the expansion writes down; of two equal keys the last one counts, as in JSON.
-pub(crate) fn object(keys: &[&str], values: &dyn Fields) -> Meta {
-    let mut keys = keys.iter();
+/// A value whose key is an expression.
+#[derive(Debug)]
+pub struct Keyed<V>(pub String, pub V);
+
+#[diagnostic::do_not_recommend]
+impl<V: Fields> Fields for Keyed<V> {
+    fn each(&self, take: &mut dyn FnMut(Option<String>, Value)) {
+        self.1.each(&mut |_, value| take(Some(self.0.clone()), value));
+    }
+}
+
+/// What stands between two keys, and can stand in none: PostgreSQL takes no NUL.
+const BETWEEN_KEYS: char = '\0';
+
+/// The object that the expansion writes down: its keys in one text, as each text of its own costs the compiler. Of two equal keys the last one
+/// counts, as in JSON.
+pub(crate) fn object(keys: &str, values: &dyn Fields) -> Meta {
+    let mut keys = keys.split(BETWEEN_KEYS);
     let mut object = Map::new();
-    values.each(&mut |value| {
-        object.extend(keys.next().map(|key| (visible_text(key), value)));
+    values.each(&mut |key, value| {
+        let key = key.unwrap_or_else(|| keys.next().unwrap_or_default().to_owned());
+        object.insert(visible_text(&key), value);
     });
     Meta(Ok(Value::Object(object)))
 }
@@ -138,7 +154,7 @@ pub(crate) fn object(keys: &[&str], values: &dyn Fields) -> Meta {
 /// The list that the expansion writes down.
 pub(crate) fn list(items: &dyn Fields) -> Meta {
     let mut list = Vec::new();
-    items.each(&mut |item| list.push(item));
+    items.each(&mut |_, item| list.push(item));
     Meta(Ok(Value::Array(list)))
 }
 

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::meta::{self, Meta};
 use crate::run::{self, Boxed, Stage};
 
-pub use crate::meta::{Field, Fields};
+pub use crate::meta::{Field, Fields, Keyed};
 pub use crate::run::{Continue, Handler, InSession};
 
 /// A call that has not begun: what to open, or that nothing is to be opened.
@@ -46,8 +46,8 @@ pub fn open(function: &'static str, meta: Meta) -> Prepared {
 }
 
 /// As [`open`], for a meta that is written down field by field, where it is wanted: its values are only borrowed by then.
-pub fn open_fields<const N: usize>(function: &'static str, keys: [&str; N], values: impl Fields) -> Prepared {
-    open_wanted(function, || meta::object(&keys, &values))
+pub fn open_fields(function: &'static str, keys: &str, values: impl Fields) -> Prepared {
+    open_wanted(function, || meta::object(keys, &values))
 }
 
 /// As [`open`], without a meta.
@@ -90,8 +90,8 @@ pub fn open_with(client: &Client, function: &'static str, meta: impl FnOnce() ->
 }
 
 /// `{ "key": value, .. }`
-pub fn object<const N: usize>(keys: [&str; N], values: impl Fields) -> Meta {
-    meta::object(&keys, &values)
+pub fn object(keys: &str, values: impl Fields) -> Meta {
+    meta::object(keys, &values)
 }
 
 /// `[value, ..]`
