@@ -154,7 +154,7 @@ impl Event {
         &mut self.response
     }
 
-    /// A value among the event's `custom_properties`: `host`, `url`, `ttfb_ms`, `attempt`, `hops`, `end`, or one set before.
+    /// A value among the event's `custom_properties`: `host`, `url`, `ttfb_ms`, `hops`, `end`, or one set before.
     pub fn property(&self, name: &str) -> Option<&Value> {
         self.properties.get(name)
     }

@@ -81,13 +81,15 @@ def functions(attribute, count=300):
     return "\n".join(parts)
 
 
-def chain(attribute, length):
-    """A program that spawns `length` nested calls."""
+def chain(attribute, length, innermost_first):
+    """A program that spawns `length` nested calls, whose functions are defined in either order."""
     attribute = "#[otas::otas_session]" if attribute == "otas" else ATTRIBUTES[attribute]
     parts = []
     for number in range(length):
         inner = f"call_{number + 1}().await + 1" if number + 1 < length else "tokio::task::yield_now().await; 1"
         parts.append(f"{attribute}\nasync fn call_{number}() -> usize {{ {inner} }}")
+    if innermost_first:
+        parts.reverse()
     parts.append("fn main() { let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();")
     parts.append("    runtime.block_on(async { tokio::spawn(call_0()).await }).unwrap(); }")
     return "\n".join(parts)

@@ -34,7 +34,6 @@ pub(crate) fn heavy_call(session: &str, sequence: u64, bytes: usize) -> Call {
         latency: Duration::from_millis(12),
         first_byte: Some(Duration::from_millis(7)),
         hops: 0,
-        attempt: 1,
         error: None,
         end: End::Complete,
     }

@@ -197,7 +197,6 @@ fn properties(call: &Call, pass: &Pass<'_>) -> Map<String, Value> {
     if let Some(first_byte) = call.first_byte {
         map.insert("ttfb_ms".to_owned(), super::post::milliseconds(first_byte).into());
     }
-    map.insert("attempt".to_owned(), call.attempt.into());
     map.insert("hops".to_owned(), call.hops.into());
     map.insert("end".to_owned(), call.end.word().into());
     map

@@ -139,8 +139,6 @@ pub(crate) struct Call {
     pub(crate) first_byte: Option<Duration>,
     /// How many redirects were followed within the stretch.
     pub(crate) hops: u32,
-    /// 1 for the first try, where the caller tells of more.
-    pub(crate) attempt: u32,
     pub(crate) error: Option<String>,
     pub(crate) end: End,
 }

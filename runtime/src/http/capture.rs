@@ -161,7 +161,6 @@ impl Open {
             latency: now.saturating_duration_since(self.began),
             first_byte,
             hops: self.hops,
-            attempt: 1,
             error,
             end,
         }
