@@ -45,8 +45,13 @@ fn opaque(x: u8) -> impl Future<Output = u8> + Send {
 
 #[otas_session]
 fn opaque_without_move<'a>(x: &'a [u8]) -> impl Future<Output = usize> + 'a {
-    let _ = x;
-    async { 1 + usize::from(here()) }
+    async { x.len() + usize::from(here()) }
+}
+
+#[otas_session]
+fn boxed_without_move<'a>(x: &'a [u8]) -> Pin<Box<dyn Future<Output = usize> + 'a>> {
+    let y = x;
+    Box::pin(async { y.len() + usize::from(here()) })
 }
 
 #[otas_session(on_error = fail)]
@@ -71,6 +76,7 @@ async fn a_function_that_returns_an_async_block_runs_it_in_a_session() {
     run(async {
         assert_eq!(opaque(1).await, 2);
         assert_eq!(opaque_without_move(&[1]).await, 2);
+        assert_eq!(boxed_without_move(&[1]).await, 2);
     })
     .await;
 }
