@@ -1,14 +1,16 @@
 """Measures what the attribute costs, side by side with tracing::instrument(skip_all) and fastrace::trace.
 
-    python3 tests/comparison/attribute.py [check] [build] [sizes] [depth] [calls] [clean]
+    python3 tests/comparison/attribute.py [check] [instructions] [build] [sizes] [depth] [calls] [clean]
 
-Needs cargo, rustc and python3, and a quiet machine: figures are ratios of the least CPU time of several runs. `clean` builds a program
-with and without the library from nothing, and takes minutes. Without arguments: everything but that.
+Needs cargo, rustc and python3, and a quiet machine: figures are ratios of the least CPU time of several runs. `instructions` counts in
+place of the clock, and needs valgrind; `clean` builds a program with and without the library from nothing, and takes minutes. Without
+arguments: everything but these two.
 """
 
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -91,6 +93,26 @@ def compile_times(title, *arguments):
         print(f"  {name:16} {seconds / least['plain']:.2f}")
 
 
+def instructions():
+    """As `check`, where the clock is too noisy; needs valgrind. Fewer functions do, as their number is subtracted out."""
+    crates = externs("debug")
+    sysroot = pathlib.Path(subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip())
+    counted = {}
+    for name in generate.ATTRIBUTES:
+        for count in (10, 30):
+            source = WORK / "counted.rs"
+            source.write_text(generate.functions(name, count))
+            command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", sysroot / "bin/rustc"]
+            command += ["--edition=2024", "--crate-type=lib", "--emit=metadata", *crates, "-o", WORK / "out", source]
+            environment = os.environ | {"LD_LIBRARY_PATH": str(sysroot / "lib")}
+            run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+            total = int(re.search(r"I\s+refs:\s+([\d,]+)", run.stderr)[1].replace(",", ""))
+            counted[name] = total - counted.get(name, 0)
+    print("\ncargo check, instructions for each function compared with plain")
+    for name, count in counted.items():
+        print(f"  {name:16} {count / counted['plain']:.3f}")
+
+
 def check():
     compile_times("cargo check", "--emit=metadata")
 
@@ -160,8 +182,8 @@ def clean():
 
 
 def main():
-    parts = {"check": check, "build": build, "sizes": sizes, "depth": depth, "calls": calls, "clean": clean}
-    for name in sys.argv[1:] or [name for name in parts if name != "clean"]:
+    parts = {"check": check, "instructions": instructions, "build": build, "sizes": sizes, "depth": depth, "calls": calls, "clean": clean}
+    for name in sys.argv[1:] or [name for name in parts if name not in ("instructions", "clean")]:
         if name not in parts:
             sys.exit(__doc__)
         parts[name]()

@@ -111,9 +111,28 @@ async fn c13(x: &'static str) -> usize {
     x.len()
 }
 
-/// The compiler follows types to a depth of 128: that is 30 plain functions, and 11 under `tracing::instrument`.
+#[otas_session]
+async fn d16(x: &'static str) -> usize {
+    wait().await;
+    x.len()
+}
+
+chain! {
+    d15 => d16, d14 => d15, d13 => d14, d12 => d13, d11 => d12, d10 => d11, d09 => d10, d08 => d09, d07 => d08, d06 => d07,
+    d05 => d06, d04 => d05, d03 => d04, d02 => d03, d01 => d02,
+}
+
+/// The compiler follows types to a depth of 128: that is 40 plain functions, and 15 under `tracing::instrument`.
 #[tokio::test]
-async fn thirteen_annotated_calls_can_be_nested_and_spawned() {
+async fn sixteen_annotated_calls_can_be_nested_and_spawned_where_the_innermost_is_defined_first() {
+    let nested = tokio::spawn(d01("x")).await;
+
+    assert_eq!(nested.ok(), Some(16));
+}
+
+/// Defined the other way round the layouts nest as well: that is 30 plain functions, and 11 under `tracing::instrument`.
+#[tokio::test]
+async fn thirteen_annotated_calls_can_be_nested_and_spawned_in_any_order() {
     let nested = tokio::spawn(c01("x")).await;
 
     assert_eq!(nested.ok(), Some(13));
