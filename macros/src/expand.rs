@@ -16,8 +16,9 @@
 //! }
 //! ```
 //!
-//! Nothing is bound to a name, so that no variable or constant of the user's can meet it. What the meta borrows ends with the `if`, so
-//! that nothing of it lives across the await. The block of the body is separate from the statement that names `Ret`, so that a glob
+//! Nothing is bound to a name, so that no variable or constant of the user's can meet it. What the meta borrows ends with the argument, so
+//! that nothing of it lives across the await. The `if` keeps a meta from being evaluated in vain; one of variables and literals alone goes
+//! without, as it is only borrowed. The block of the body is separate from the statement that names `Ret`, so that a glob
 //! import in it cannot change what `Ret` means. `async`, `move` and the braces carry the user's span: lints and coverage depend on it.
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
@@ -95,13 +96,8 @@ impl Context {
         }
         let open = match meta {
             Meta::Absent => return quote!(#private::bare(#name)),
-            Meta::Object(Object { fields, evaluates }) => {
-                let open = quote!(#private::open_fields(#name, #fields));
-                if !evaluates {
-                    return open;
-                }
-                open
-            }
+            Meta::Object(Object { fields, evaluates: false }) => return quote!(#private::open_fields(#name, #fields)),
+            Meta::Object(Object { fields, .. }) => quote!(#private::open_fields(#name, #fields)),
             Meta::Value(_) => {
                 let meta = meta.build(private);
                 quote!(#private::open(#name, #meta))

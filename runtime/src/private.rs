@@ -30,19 +30,12 @@ impl fmt::Debug for Prepared {
 /// Whether a meta is needed at all: not where OTAS is switched off or no client can be had.
 #[inline]
 pub fn wanted() -> bool {
-    !is_off() && ambient_opens()
-}
-
-fn ambient_opens() -> bool {
-    ambient().is_ok_and(|client| !client.is_disabled())
+    !is_off() && ambient().is_ok_and(|client| !client.is_disabled())
 }
 
 /// A session of the surrounding client's, for a call of `function`.
 pub fn open(function: &'static str, meta: Meta) -> Prepared {
-    Prepared::at(match ambient() {
-        Ok(client) => Stage::asked(client, function, meta),
-        Err(error) => Stage::Failed { error, client: None },
-    })
+    open_wanted(function, || meta)
 }
 
 /// As [`open`], for a meta that is written down field by field, where it is wanted: its values are only borrowed by then.
@@ -59,25 +52,29 @@ pub fn bare(function: &'static str) -> Prepared {
 #[inline]
 fn open_wanted(function: &'static str, meta: impl FnOnce() -> Meta) -> Prepared {
     if is_off() {
-        Prepared(None)
-    } else if ambient_opens() {
-        open(function, meta())
-    } else {
-        masked()
+        return Prepared(None);
+    }
+    match ambient() {
+        Ok(client) if client.is_disabled() => masked(client),
+        Ok(client) => Prepared::at(Stage::asked(client, function, meta())),
+        Err(error) => Prepared::at(Stage::Failed { error, client: None }),
     }
 }
 
 /// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.
 #[inline]
 pub fn unopened() -> Prepared {
-    if is_off() { Prepared(None) } else { masked() }
-}
-
-fn masked() -> Prepared {
+    if is_off() {
+        return Prepared(None);
+    }
     match ambient() {
-        Ok(client) => run::without_session(client).map_or(Prepared(None), Prepared::at),
+        Ok(client) => masked(client),
         Err(error) => Prepared::at(Stage::Failed { error, client: None }),
     }
+}
+
+fn masked(client: Client) -> Prepared {
+    run::without_session(client).map_or(Prepared(None), Prepared::at)
 }
 
 /// A session of this client's. Only a client that opens needs the meta.

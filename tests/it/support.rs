@@ -73,6 +73,7 @@ pub fn redirect(status: u16, to: &str) -> String {
     format!("/redirect?status={status}&to={}", url::form_urlencoded::byte_serialize(to.as_bytes()).collect::<String>())
 }
 
+/// What a client of an earlier test may still send, where a local OTAS stood at this port: no hits.
 const LEFT_OVER: [&str; 2] = ["/api/v1/backend/log/agent/", "/api/agent/v1/session/create/"];
 
 async fn answer(
@@ -83,7 +84,6 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    // A client of an earlier test may still try to reach a local OTAS that stood at this port.
     if !LEFT_OVER.contains(&uri.path()) {
         site.hits.lock().unwrap().push(Hit { method, uri, headers, body });
     }
