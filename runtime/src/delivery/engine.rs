@@ -97,7 +97,7 @@ impl Engine {
         !self.stopped
     }
 
-    /// The next event that may leave now, made on the spot. Call it until there is none.
+    /// The next event that may leave now, made on the spot where it is not yet. Call it until there is none.
     pub(crate) fn next(&mut self, now: Instant) -> Option<(Flight, Parcel)> {
         loop {
             let mut flying = self.plan.next(now)?;
@@ -111,13 +111,32 @@ impl Engine {
         }
     }
 
-    fn parcel(&mut self, item: &mut Item<Load>) -> Result<Parcel, Reason> {
+    /// Whether the event that goes after this one is known, and not made yet.
+    pub(crate) fn has_to_make_after(&self, flight: &Flight) -> bool {
+        self.plan.after(&flight.flying).is_some_and(|item| matches!(item.load, Load::Call(_)))
+    }
+
+    /// Makes the event that goes after this one, for which there is time while this one is under way.
+    pub(crate) fn make_after(&mut self, flight: &Flight) {
+        let Some(mut item) = self.plan.take_after(&flight.flying) else { return };
+        match self.make(&mut item) {
+            Ok(()) => self.plan.put_after(&flight.flying, item),
+            Err(reason) => self.queue.dropped(item.ticket, reason),
+        }
+    }
+
+    fn make(&mut self, item: &mut Item<Load>) -> Result<(), Reason> {
         if let Load::Call(call) = &item.load {
             let token = call.origin.token.clone();
             let post = self.make.post(call, &mut self.keys, self.queue.room(item.ticket))?;
             self.queue.reweigh(&mut item.ticket, post.weight());
             item.load = Load::Post(post, token);
         }
+        Ok(())
+    }
+
+    fn parcel(&mut self, item: &mut Item<Load>) -> Result<Parcel, Reason> {
+        self.make(item)?;
         match &item.load {
             Load::Post(post, token) => Ok(Parcel { post: post.clone(), token: token.clone() }),
             Load::Call(_) => Err(Reason::Unusable),

@@ -104,6 +104,22 @@ impl<T> Plan<T> {
         self.flying < self.width && self.outage.allows(self.flying, now)
     }
 
+    /// The event that goes after this one, where it is known.
+    pub(crate) fn after(&self, flying: &Flying<T>) -> Option<&Item<T>> {
+        self.lanes.get(&flying.session).and_then(|lane| lane.items.front())
+    }
+
+    /// Takes that event out; it comes back by [`Plan::put_after`], or is settled.
+    pub(crate) fn take_after(&mut self, flying: &Flying<T>) -> Option<Item<T>> {
+        self.lanes.get_mut(&flying.session).and_then(|lane| lane.items.pop_front())
+    }
+
+    pub(crate) fn put_after(&mut self, flying: &Flying<T>, item: Item<T>) {
+        if let Some(lane) = self.lanes.get_mut(&flying.session) {
+            lane.items.push_front(item);
+        }
+    }
+
     /// The event is settled: its session goes on with the next.
     pub(crate) fn finish(&mut self, flying: Flying<T>) -> Item<T> {
         let session = self.land(flying.session);

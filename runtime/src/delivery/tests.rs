@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, Flight, Parcel, REST};
@@ -257,6 +258,34 @@ fn a_hook_edits_drops_or_panics_and_each_is_counted() {
 }
 
 #[test]
+fn the_next_event_of_a_session_is_made_while_one_is_under_way() {
+    let seen = Arc::new(AtomicU64::new(0));
+    let mut make = make();
+    let sees = seen.clone();
+    make.hook = Some(Arc::new(move |event| {
+        sees.store(event.sequence(), Ordering::Relaxed);
+        (event.sequence() != 2).then_some(event)
+    }));
+    let mut bench = Bench::with(make, 2);
+    for (session, sequence) in [("a", 1), ("b", 9), ("a", 2), ("a", 3), ("a", 4)] {
+        bench.record(session, sequence);
+    }
+    let (flight, _) = bench.next().unwrap();
+
+    assert!(bench.engine.has_to_make_after(&flight));
+    bench.engine.make_after(&flight);
+    assert_eq!((seen.load(Ordering::Relaxed), bench.stats().dropped.by_hook), (2, 1), "the hook drops the second");
+    bench.engine.make_after(&flight);
+    assert_eq!(seen.load(Ordering::Relaxed), 3);
+    assert!(!bench.engine.has_to_make_after(&flight), "one is enough");
+    bench.land(flight, Outcome::Stored);
+
+    let sent: Vec<_> = (0..3).map(|_| bench.send(Outcome::Stored)).collect();
+    assert_eq!(sent, [9, 3, 4]);
+    assert_eq!((bench.stats().pending, bench.stats().bytes), (0, 0));
+}
+
+#[test]
 fn the_same_event_is_repeated_under_the_same_id() {
     let mut bench = Bench::new();
     bench.record("a", 1);
@@ -355,6 +384,11 @@ impl World {
             let outcome = self.outcome(&parcel);
             let lands_at = self.bench.now + Duration::from_millis(self.random.u64(1..400));
             self.flights.push((lands_at, flight, outcome));
+        }
+        for (_, flight, _) in &self.flights {
+            if self.random.bool() && self.bench.engine.has_to_make_after(flight) {
+                self.bench.engine.make_after(flight);
+            }
         }
         self.check();
     }

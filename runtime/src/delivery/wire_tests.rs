@@ -1,5 +1,6 @@
 //! Delivery over a real socket to the local servers: every limit of the protocol, every fault, every kind of runtime.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -435,6 +436,42 @@ impl Destination for Broken {
     fn send(&self, _: super::engine::Parcel) -> Landing {
         Box::pin(async { panic!("a destination's own mistake") })
     }
+}
+
+/// A destination that never answers.
+struct Silent;
+
+impl Destination for Silent {
+    fn send(&self, _: super::engine::Parcel) -> Landing {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_made_while_the_one_before_it_waits_for_its_answer() {
+    let (sees, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let mut make = fake::make();
+    make.hook = Some(Arc::new(move |event| {
+        let _ = sees.send(event.sequence());
+        Some(event)
+    }));
+    let (link, recorded) = (Link::start("otas").unwrap(), Arc::new(tokio::sync::Notify::new()));
+    let begin = recorded.clone();
+    let spawn = move |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
+        let begin = begin.clone();
+        drop(link.spawn(async move {
+            begin.notified().await;
+            task.await
+        }));
+    };
+    let delivery = Delivery::new(make, Arc::new(Silent), 1, || 0.0, Threads::same(spawn));
+    delivery.record(fake::call("a", 1));
+    delivery.record(fake::call("a", 2));
+    recorded.notify_one();
+
+    let both = async { [seen.recv().await, seen.recv().await] };
+
+    assert_eq!(tokio::time::timeout(LONG, both).await, Ok([Some(1), Some(2)]));
 }
 
 #[tokio::test]

@@ -44,7 +44,11 @@ pub(crate) async fn run(queue: Arc<Queue>, engine: Engine, destination: Arc<dyn 
             let handle = air.tasks.spawn(destination.send(parcel));
             air.flights.push((handle, flight));
         }
-        if let Some(landed) = air.event(&queue).await {
+        let landed = match air.flight_before_work() {
+            Some(at) => air.work(at).await,
+            None => air.event(&queue).await,
+        };
+        if let Some(landed) = landed {
             air.landed(landed);
         }
     }
@@ -60,6 +64,21 @@ type Landed = Result<(tokio::task::Id, Outcome), tokio::task::JoinError>;
 impl Air {
     fn now(&self) -> Instant {
         self.world.shifted(tokio_now())
+    }
+
+    /// An event under way whose session has another that is not made yet.
+    fn flight_before_work(&self) -> Option<usize> {
+        self.flights.iter().position(|(_, flight)| self.engine.has_to_make_after(flight))
+    }
+
+    /// Makes that other event, unless something lands: what is under way goes first, and has left by the time this one is made.
+    async fn work(&mut self, at: usize) -> Option<Landed> {
+        tokio::task::yield_now().await;
+        let landed = self.tasks.try_join_next_with_id();
+        if landed.is_none() {
+            self.engine.make_after(&self.flights[at].1);
+        }
+        landed
     }
 
     /// Waits for a landing, for news, or for the time.
