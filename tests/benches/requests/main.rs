@@ -132,10 +132,9 @@ async fn compare(told: &[String]) {
     for (name, url) in [("inside", set.inside.as_str()), ("outside", set.outside.as_str())] {
         let mut rows = [(); 3].map(|()| Vec::new());
         for _ in 0..ROUNDS {
-            rows[0].push(round(async || set.bare(url).await).await);
-            rows[1].push(round(async || traced(url).await).await);
-            rows[2].push(set.session.scope(round(async || set.ours(url).await)).await);
-            let _ = set.client.flush(MINUTE).await;
+            rows[0].push(round(&set.client, async || set.bare(url).await).await);
+            rows[1].push(round(&set.client, async || traced(url).await).await);
+            rows[2].push(set.session.scope(round(&set.client, async || set.ours(url).await)).await);
         }
         let medians = |row: &Vec<(f64, f64)>| {
             (median(row.iter().map(|(sender, _)| *sender)), median(row.iter().map(|(_, library)| *library)))
@@ -155,14 +154,16 @@ async fn drain(answer: reqwest::Response) {
     assert_eq!(answer.bytes().await.unwrap().len(), BODY.len());
 }
 
-/// CPU time for one request, in microseconds: of this thread, and of the library's.
-async fn round(send: impl AsyncFn()) -> (f64, f64) {
+/// CPU time for one request, in microseconds: of this thread, and of the library's until every event is delivered.
+async fn round(client: &Client, send: impl AsyncFn()) -> (f64, f64) {
     let before = (cpu("/proc/thread-self/schedstat"), library());
     for _ in 0..REQUESTS {
         send().await;
     }
+    let sender = cpu("/proc/thread-self/schedstat") - before.0;
+    assert!(client.flush(MINUTE).await.is_empty());
     let micros = |nanos: u64| nanos as f64 / 1e3 / REQUESTS as f64;
-    (micros(cpu("/proc/thread-self/schedstat") - before.0), micros(library() - before.1))
+    (micros(sender), micros(library() - before.1))
 }
 
 fn cpu(path: &str) -> u64 {
