@@ -10,7 +10,7 @@ pub(crate) fn warn(text: &str) {
     tracing::warn!(target: "otas", "{text}");
     if !tracing::dispatcher::has_been_set() && !TOLD.swap(true, Ordering::Relaxed) {
         // The only line that this library ever prints: otherwise nobody would know. Not `eprintln`, which panics where stderr is closed.
-        let hint = "said once; set up a `tracing` subscriber to see every warning";
+        let hint = "no further warning is printed: set up a `tracing` subscriber to see all";
         let _ = writeln!(std::io::stderr(), "otas: {text} ({hint})");
     }
 }

@@ -1,0 +1,86 @@
+//! What it costs the caller when a call outside the domain ends: the event is finished and pushed, within the drop of the answer.
+//!
+//! `cargo bench -p otas-tests --bench push` drops answers of bare reqwest and of the library, by turns, and tells the time and the
+//! allocations of a drop. Brain is down meanwhile, so that nothing else runs.
+
+use std::alloc::System;
+use std::time::Instant;
+
+use otas::testing::Server;
+use otas::{Client, http, reqwest};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const ROUNDS: usize = 31;
+const ANSWERS: usize = 100;
+const BODY: [u8; 1024] = [b'x'; 1024];
+
+/// Of one drop.
+struct Cost {
+    nanoseconds: f64,
+    allocations: f64,
+}
+
+fn main() {
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let callers = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let otas = servers.block_on(Server::builder().project_domain("https://inside.example").start()).unwrap();
+    let url = servers.block_on(site());
+    let client = Client::new(otas.config().unwrap()).unwrap();
+    callers.block_on(compare(&otas, &client, &url));
+}
+
+async fn compare(otas: &Server, client: &Client, url: &str) {
+    let session = client.open(serde_json::json!({})).await.unwrap();
+    let bare = reqwest::Client::builder().no_proxy().build().unwrap();
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        otas.brain().go_down().unwrap();
+        without.extend(round(async || bare.post(url).body(&BODY[..]).send().await.unwrap()).await);
+        with.extend(session.scope(round(async || http::post(url).body(&BODY[..]).send().await.unwrap())).await);
+        assert_eq!(client.stats().pending as usize, ANSWERS);
+        otas.brain().come_back().unwrap();
+        assert!(client.flush(std::time::Duration::from_secs(60)).await.is_empty());
+    }
+    let (without, with) = (median(&without), median(&with));
+    println!("a drop of an answer  {:>14} {:>12}", "nanoseconds", "allocations");
+    for (name, cost) in [("bare reqwest", &without), ("otas", &with)] {
+        println!("{name:<20} {:>14.0} {:>12.2}", cost.nanoseconds, cost.allocations);
+    }
+    let (time, allocations) = (with.nanoseconds - without.nanoseconds, with.allocations - without.allocations);
+    println!("{:<20} {time:>14.0} {allocations:>12.2}", "finish and push");
+}
+
+/// A service outside the domain that answers 1 KiB of text; its URL.
+async fn site() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://127.0.0.1:{}/v1/items?limit=3", listener.local_addr().unwrap().port());
+    let answer = || async { ([("content-type", "text/plain")], &BODY[..]) };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap() });
+    url
+}
+
+/// Only the drop of each answer is counted.
+async fn round(send: impl AsyncFn() -> reqwest::Response) -> Vec<Cost> {
+    let mut costs = Vec::with_capacity(ANSWERS);
+    for _ in 0..ANSWERS {
+        let answer = send().await;
+        let counted = Region::new(COUNTED);
+        let began = Instant::now();
+        drop(answer);
+        let nanoseconds = began.elapsed().as_nanos() as f64;
+        costs.push(Cost { nanoseconds, allocations: counted.change().allocations as f64 });
+    }
+    costs
+}
+
+fn median(costs: &[Cost]) -> Cost {
+    let median = |of: fn(&Cost) -> f64| {
+        let mut values: Vec<_> = costs.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    Cost { nanoseconds: median(|cost| cost.nanoseconds), allocations: median(|cost| cost.allocations) }
+}
