@@ -1,7 +1,7 @@
 //! The grammar of the attribute's arguments: `meta`, `client`, `on_error` and `crate`, each at most once, in any order.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote_spanned};
+use proc_macro2::{Ident, Punct, Spacing, Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{Error, Result};
 
 use crate::value::{is_assignment, is_comma, is_punct, length, tokens};
@@ -84,15 +84,18 @@ impl Args {
 
     /// The path of the module that holds what the expansion names; `span` is where a mistake shows.
     pub(crate) fn private(&self, span: Span) -> Private {
-        let path = match &self.path {
-            Some(path) => {
-                let path: TokenStream = path.iter().cloned().collect();
-                quote_spanned!(span=> #path::__private)
-            }
-            None => quote_spanned!(span=> ::otas::__private),
-        };
-        Private(path.into_iter().collect())
+        let mut path = self.path.clone().unwrap_or_else(|| segment("otas", span).to_vec());
+        path.extend(segment("__private", span));
+        Private(path)
     }
+}
+
+/// `::name`
+fn segment(name: &str, span: Span) -> [TokenTree; 3] {
+    let mut colons = [Punct::new(':', Spacing::Joint), Punct::new(':', Spacing::Alone)];
+    colons.iter_mut().for_each(|colon| colon.set_span(span));
+    let [first, second] = colons.map(TokenTree::Punct);
+    [first, second, Ident::new(name, span).into()]
 }
 
 fn name(token: &TokenTree) -> Result<Ident> {

@@ -1,10 +1,9 @@
 //! The header of the function below the attribute: its name, its return type, its body; everything stays tokens.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::quote;
 use syn::{Error, Result};
 
-use crate::value::{as_group, is_arrow, is_punct, is_word, tokens};
+use crate::value::{as_group, group, is_arrow, is_punct, is_word, tokens};
 
 /// A function, cut where the expansion needs it.
 pub(crate) struct Item {
@@ -116,9 +115,9 @@ fn output(rest: &[TokenTree]) -> Option<Vec<TokenTree>> {
 }
 
 /// The return type as it can be named in the body: each `impl ..` becomes `_`. Nothing where it cannot be named: `!`, and a macro in it.
-pub(crate) fn nameable(output: Option<&[TokenTree]>) -> Option<TokenStream> {
+pub(crate) fn nameable(output: Option<&[TokenTree]>) -> Option<Vec<TokenTree>> {
     let Some(output) = output else {
-        return Some(quote!(()));
+        return Some(vec![group(Delimiter::Parenthesis, [], Span::call_site())]);
     };
     if is_never(Some(output)) { None } else { inferred(output) }
 }
@@ -133,13 +132,13 @@ pub(crate) fn is_opaque(output: Option<&[TokenTree]>) -> bool {
     matches!(output, Some([first, ..]) if is_word(first, "impl"))
 }
 
-fn inferred(output: &[TokenTree]) -> Option<TokenStream> {
-    let mut out = TokenStream::new();
+fn inferred(output: &[TokenTree]) -> Option<Vec<TokenTree>> {
+    let mut out = Vec::with_capacity(output.len());
     let mut at = 0;
     while at < output.len() {
         match &output[at] {
             TokenTree::Ident(word) if word == "impl" => {
-                out.extend([TokenTree::Ident(Ident::new("_", word.span()))]);
+                out.push(Ident::new("_", word.span()).into());
                 at += opaque(&output[at..]);
                 continue;
             }
@@ -148,13 +147,11 @@ fn inferred(output: &[TokenTree]) -> Option<TokenStream> {
             {
                 return None;
             }
-            TokenTree::Group(group) => {
-                let mut inner =
-                    Group::new(group.delimiter(), inferred(&group.stream().into_iter().collect::<Vec<_>>())?);
-                inner.set_span(group.span());
-                out.extend([TokenTree::Group(inner)]);
+            TokenTree::Group(inner) => {
+                let list: Vec<TokenTree> = inner.stream().into_iter().collect();
+                out.push(group(inner.delimiter(), inferred(&list)?, inner.span()));
             }
-            other => out.extend([other.clone()]),
+            other => out.push(other.clone()),
         }
         at += 1;
     }

@@ -1,12 +1,14 @@
 //! The grammar of `meta`: that of `serde_json::json!`, and a bare identifier as in struct shorthand. Values stay tokens.
 
-use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Literal, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::{Error, Lit, Result};
 
 use crate::args::Private;
-use crate::value::{as_group, borrowed, is_alone, is_assignment, is_comma, is_punct, is_word, length, tokens};
+use crate::value::{
+    as_group, borrowed, group, is_alone, is_assignment, is_comma, is_punct, is_word, length, punct, tokens,
+};
 
 /// What `meta` says, as tokens of the expansion.
 pub(crate) enum Meta {
@@ -14,26 +16,50 @@ pub(crate) enum Meta {
     Absent,
     /// `{ .. }`
     Object(Object),
-    /// Any expression that serialises to an object.
-    Value(TokenStream),
+    /// Any expression that serialises to an object, borrowed.
+    Value(Vec<TokenTree>),
 }
 
 /// `{ .. }` as the runtime takes it.
 pub(crate) struct Object {
-    /// `"keys", values`
-    pub(crate) fields: TokenStream,
-    /// More has to be done than to borrow variables and literals.
-    pub(crate) evaluates: bool,
+    keys: Vec<String>,
+    /// A tuple.
+    values: Vec<TokenTree>,
+    evaluates: bool,
 }
 
 impl Meta {
+    /// More has to be done than to borrow variables and literals.
+    pub(crate) fn evaluates(&self) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Object(object) => object.evaluates,
+            Self::Value(_) => true,
+        }
+    }
+
     /// The expression that makes a `Meta` of it.
     pub(crate) fn build(&self, private: &Private) -> TokenStream {
         match self {
             Self::Absent => quote_spanned!(Span::call_site()=> #private::object("", ())),
-            Self::Object(Object { fields, .. }) => quote_spanned!(Span::call_site()=> #private::object(#fields)),
-            Self::Value(value) => quote_spanned!(Span::call_site()=> #private::value(#value)),
+            Self::Object(object) => {
+                let fields = object.fields(None);
+                quote_spanned!(Span::call_site()=> #private::object(#(#fields)*))
+            }
+            Self::Value(value) => quote_spanned!(Span::call_site()=> #private::value(#(#value)*)),
         }
+    }
+}
+
+impl Object {
+    /// `"keys", values`. What stands before the keys is in one text with them, as each text of its own costs the compiler.
+    pub(crate) fn fields(&self, before: Option<&str>) -> impl Iterator<Item = TokenTree> {
+        let mut keys = String::new();
+        for (at, key) in before.into_iter().chain(self.keys.iter().map(String::as_str)).enumerate() {
+            keys.extend((at > 0).then_some('\0'));
+            keys.push_str(key);
+        }
+        [Literal::string(&keys).into(), punct(',', Span::call_site())].into_iter().chain(self.values.iter().cloned())
     }
 }
 
@@ -63,12 +89,15 @@ fn starts_entry(stream: TokenStream) -> bool {
 }
 
 /// A value that stands after a key or in a list, as a reference to something that can be serialised.
-fn value(private: &Private, value: &[TokenTree]) -> Result<TokenStream> {
+fn value(private: &Private, value: &[TokenTree]) -> Result<Vec<TokenTree>> {
     match value {
-        [only] if is_word(only, "null") => Ok(quote_spanned!(only.span()=> &())),
+        [only] if is_word(only, "null") => {
+            Ok(vec![punct('&', only.span()), group(Delimiter::Parenthesis, [], only.span())])
+        }
         [only] if as_group(only, Delimiter::Brace).is_some() => {
-            let Object { fields, .. } = object(private, only)?;
-            Ok(quote_spanned!(Span::call_site()=> &#private::object(#fields)))
+            let object = object(private, only)?;
+            let fields = object.fields(None);
+            Ok(tokens(quote_spanned!(Span::call_site()=> &#private::object(#(#fields)*))))
         }
         [only] => match as_group(only, Delimiter::Bracket).map(|group| tokens(group.stream())) {
             Some(items) if !items.iter().any(|token| is_punct(token, ';')) => list(private, &items, only.span()),
@@ -78,7 +107,7 @@ fn value(private: &Private, value: &[TokenTree]) -> Result<TokenStream> {
     }
 }
 
-fn list(private: &Private, mut rest: &[TokenTree], span: Span) -> Result<TokenStream> {
+fn list(private: &Private, mut rest: &[TokenTree], span: Span) -> Result<Vec<TokenTree>> {
     let mut items = Vec::new();
     while let Some(first) = rest.first() {
         let end = length(rest);
@@ -88,8 +117,8 @@ fn list(private: &Private, mut rest: &[TokenTree], span: Span) -> Result<TokenSt
         items.push(value(private, &rest[..end])?);
         rest = rest.get(end + 1..).unwrap_or_default();
     }
-    let items = pairs(&items, span);
-    Ok(quote_spanned!(Span::call_site()=> &#private::list(#items)))
+    let items = threes(items, span);
+    Ok(tokens(quote_spanned!(Span::call_site()=> &#private::list(#(#items)*))))
 }
 
 fn object(private: &Private, braces: &TokenTree) -> Result<Object> {
@@ -103,27 +132,30 @@ fn object(private: &Private, braces: &TokenTree) -> Result<Object> {
         values.push(entry.value);
         evaluates |= entry.evaluates;
     }
-    let (keys, values) = (keys.join("\0"), pairs(&values, braces.span()));
-    Ok(Object { fields: quote_spanned!(Span::call_site()=> #keys, #values), evaluates })
+    Ok(Object { keys, values: threes(values, braces.span()), evaluates })
 }
 
-/// `((a, b), (c, d))`: as few levels as can be. All of it stands where the values stand: else the compiler would not find the one at fault.
-fn pairs(values: &[TokenStream], span: Span) -> TokenStream {
-    match values {
-        [] => quote_spanned!(span=> ()),
-        [only] => only.clone(),
-        _ => {
-            let (left, right) = values.split_at(values.len().div_ceil(2));
-            let (left, right) = (pairs(left, span), pairs(right, span));
-            quote_spanned!(span=> (#left, #right))
-        }
+/// `((a, b, c), (d, e, ()), ())`: as few levels as can be. All of it stands where the values stand: else the compiler would not find the one at
+/// fault.
+fn threes(mut values: Vec<Vec<TokenTree>>, span: Span) -> Vec<TokenTree> {
+    let nothing = || group(Delimiter::Parenthesis, [], span);
+    if values.len() < 2 {
+        return values.pop().unwrap_or_else(|| vec![nothing()]);
     }
+    let third = values.len().div_ceil(3);
+    let mut inner = Vec::new();
+    for part in 0..3 {
+        inner.extend((part > 0).then(|| punct(',', span)));
+        let rest = values.split_off(third.min(values.len()));
+        inner.extend(threes(std::mem::replace(&mut values, rest), span));
+    }
+    vec![group(Delimiter::Parenthesis, inner, span)]
 }
 
 struct Entry {
     /// None where it is an expression, which goes along with the value.
     key: Option<String>,
-    value: TokenStream,
+    value: Vec<TokenTree>,
     evaluates: bool,
 }
 
@@ -151,7 +183,7 @@ fn entry<'a>(private: &Private, rest: &'a [TokenTree]) -> Result<(Entry, &'a [To
     let key = text_of(name);
     if key.is_none() {
         let key = borrowed(name);
-        value = quote_spanned!(Span::call_site()=> #private::Keyed(#private::key(#key), #value));
+        value = tokens(quote_spanned!(Span::call_site()=> #private::Keyed(#private::key(#(#key)*), #(#value)*)));
     }
     let evaluates = key.is_none() || !matches!(after[..end], [TokenTree::Literal(_) | TokenTree::Ident(_)]);
     Ok((Entry { key, value, evaluates }, after.get(end + 1..).unwrap_or_default()))
@@ -160,6 +192,12 @@ fn entry<'a>(private: &Private, rest: &'a [TokenTree]) -> Result<(Entry, &'a [To
 /// The text of a key that is a literal one; all others are expressions that can be displayed.
 fn text_of(key: &[TokenTree]) -> Option<String> {
     let [TokenTree::Literal(literal)] = key else { return None };
+    let written = literal.to_string();
+    // The usual key, for which no parser is needed.
+    let plain = written.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    if let Some(plain) = plain.filter(|text| !text.contains(['\\', '\r', '\0'])) {
+        return Some(plain.to_owned());
+    }
     match Lit::new(literal.clone()) {
         // As the runtime would make it: what stands between the keys must not stand in one.
         Lit::Str(text) if text.suffix().is_empty() => Some(text.value().replace('\0', "\u{2400}")),

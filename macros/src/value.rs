@@ -1,7 +1,6 @@
 //! Looking at tokens without parsing expressions: groups without delimiters, commas, where a value ends.
 
-use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
-use quote::quote_spanned;
+use proc_macro2::{Delimiter, Group, Punct, Spacing, Span, TokenStream, TokenTree};
 
 /// The tokens of a stream. What a `macro_rules!` passed on as one fragment comes in a group without delimiters: a lone one is opened.
 pub(crate) fn tokens(stream: TokenStream) -> Vec<TokenTree> {
@@ -51,14 +50,26 @@ pub(crate) fn is_arrow(tokens: &[TokenTree], at: usize) -> bool {
 
 /// A reference to the value. It spans from the first to the last token, as far as a stable compiler can say it: the `&` has the first
 /// one's span, the parentheses have the last one's.
-pub(crate) fn borrowed(value: &[TokenTree]) -> TokenStream {
-    if let [only @ TokenTree::Ident(_)] = value {
-        return quote_spanned!(only.span()=> &#only);
-    }
+pub(crate) fn borrowed(value: &[TokenTree]) -> Vec<TokenTree> {
     let first = value.first().map_or_else(Span::call_site, TokenTree::span);
-    let mut inner = Group::new(Delimiter::Parenthesis, value.iter().cloned().collect());
-    inner.set_span(value.last().map_or_else(Span::call_site, TokenTree::span));
-    quote_spanned!(first=> &#inner)
+    let last = value.last().map_or_else(Span::call_site, TokenTree::span);
+    let value = match value {
+        [only @ TokenTree::Ident(_)] => only.clone(),
+        _ => group(Delimiter::Parenthesis, value.to_vec(), last),
+    };
+    vec![punct('&', first), value]
+}
+
+pub(crate) fn punct(char: char, span: Span) -> TokenTree {
+    let mut punct = Punct::new(char, Spacing::Alone);
+    punct.set_span(span);
+    TokenTree::Punct(punct)
+}
+
+pub(crate) fn group(delimiter: Delimiter, inner: impl IntoIterator<Item = TokenTree>, span: Span) -> TokenTree {
+    let mut group = Group::new(delimiter, inner.into_iter().collect());
+    group.set_span(span);
+    TokenTree::Group(group)
 }
 
 /// The length of the value that begins here: up to a comma that is not between the `<` and `>` of generic arguments.

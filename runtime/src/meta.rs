@@ -94,8 +94,8 @@ impl<T: Serialize + ?Sized> Field for T {
     }
 }
 
-/// The values of an object or a list as the expansion writes them down: a reference, a value with its own key, a pair of such, or nothing.
-/// Pairs of pairs, rather than a slice of pointers, as a tuple costs the compiler a third; balanced, so that no list is too long for it.
+/// The values of an object or a list as the expansion writes them down: nothing, a reference, a value with its own key, or three of such.
+/// Tuples, rather than a slice of pointers, as they cost the compiler a third; three by three, so that no list is too long for it.
 #[diagnostic::on_unimplemented(
     message = "this value cannot be part of `meta`: `{Self}` is not `Serialize`",
     label = "not `serde::Serialize`",
@@ -118,10 +118,11 @@ impl<T: Field + ?Sized> Fields for &T {
     }
 }
 
-impl<A: Fields, B: Fields> Fields for (A, B) {
+impl<A: Fields, B: Fields, C: Fields> Fields for (A, B, C) {
     fn each(&self, take: &mut dyn FnMut(Option<String>, Value)) {
         self.0.each(take);
         self.1.each(take);
+        self.2.each(take);
     }
 }
 
@@ -137,7 +138,7 @@ impl<V: Fields> Fields for Keyed<V> {
 }
 
 /// What stands between two keys, and can stand in none: PostgreSQL takes no NUL.
-const BETWEEN_KEYS: char = '\0';
+pub(crate) const BETWEEN_KEYS: char = '\0';
 
 /// The object that the expansion writes down: its keys in one text, as each text of its own costs the compiler. Of two equal keys the last one
 /// counts, as in JSON.

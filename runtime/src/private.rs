@@ -6,11 +6,11 @@ use std::future::Future;
 use crate::client::Client;
 use crate::default::{ambient, is_off};
 use crate::error::Error;
-use crate::meta::{self, Meta};
+use crate::meta::{self, BETWEEN_KEYS, Meta};
 use crate::run::{self, Boxed, Stage};
 
 pub use crate::meta::{Field, Fields, Keyed};
-pub use crate::run::{Continue, Handler, InSession};
+pub use crate::run::{Annotated, Handler, InSession, InSessionOr};
 
 /// A call that has not begun: what to open, or that nothing is to be opened.
 pub struct Prepared(Option<Boxed>);
@@ -38,8 +38,10 @@ pub fn open(function: &'static str, meta: Meta) -> Prepared {
     open_wanted(function, || meta)
 }
 
-/// As [`open`], for a meta that is written down field by field, where it is wanted: its values are only borrowed by then.
-pub fn open_fields(function: &'static str, keys: &str, values: impl Fields) -> Prepared {
+/// As [`open`], for a meta that is written down field by field, where it is wanted: its values are only borrowed by then. The function's name
+/// stands before the keys.
+pub fn open_fields(names: &'static str, values: impl Fields) -> Prepared {
+    let (function, keys) = names.split_once(BETWEEN_KEYS).unwrap_or((names, ""));
     open_wanted(function, || meta::object(keys, &values))
 }
 
@@ -111,16 +113,16 @@ pub fn value(value: &dyn Field) -> Meta {
 }
 
 /// `on_error = continue`: a call without a session runs all the same.
-pub fn in_session<B>(prepared: Prepared, body: B) -> InSession<B, Continue> {
-    InSession::new(prepared.0, None, body)
+pub fn in_session<B>(prepared: Prepared, body: B) -> InSession<B> {
+    InSession::new(prepared.0, body)
 }
 
 /// `on_error = fail`, or a handler of the user's: a call without a session has the value that the handler makes of the failure.
-pub fn in_session_or<B, H, R>(prepared: Prepared, handler: Handler<H, R>, body: B) -> InSession<B, Handler<H, R>>
+pub fn in_session_or<B, H, R>(prepared: Prepared, handler: Handler<H, R>, body: B) -> InSessionOr<B, H, R>
 where
     B: Future<Output = R>,
 {
-    InSession::new(prepared.0, Some(handler), body)
+    InSession::new(prepared.0, body).or(handler)
 }
 
 /// A path or closure of the user's. Its bound stands here alone, and not again on the future: one mistake, one message.
@@ -160,10 +162,7 @@ pub fn never<T>() -> T {
 }
 
 /// `main`: what is not delivered yet goes out before the program ends. In a box, so that the run is not stored twice.
-pub async fn and_flush<B, F, R>(mut run: InSession<B, F>) -> R
-where
-    InSession<B, F>: Future<Output = R>,
-{
+pub async fn and_flush<F: Annotated>(mut run: F) -> F::Output {
     let client = run.client();
     let output = Box::pin(run).await;
     crate::default::flush_at_exit(client).await;

@@ -1,5 +1,6 @@
 //! The future behind the attribute: opens the session, then polls and drops the body inside it.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -109,10 +110,6 @@ impl Stage {
     }
 }
 
-/// `on_error = continue`: there is no handler, and never a value of this type.
-#[derive(Debug)]
-pub enum Continue {}
-
 /// What makes the function's value of a failure, and how it is called.
 #[derive(Debug)]
 pub struct Handler<H, R> {
@@ -128,11 +125,10 @@ pin_project! {
     #[project = Run]
     #[expect(missing_docs, reason = "the macro takes no documentation of an enum's fields; they are private in all but syntax")]
     #[must_use = "futures do nothing unless polled"]
-    pub enum InSession<B, F> {
+    pub enum InSession<B> {
         /// Not ended: no stage, where there is nothing around the body.
         Running {
             stage: Option<Boxed>,
-            failure: Option<F>,
             #[pin]
             body: B,
         },
@@ -140,14 +136,31 @@ pin_project! {
         Ended,
     }
 
-    impl<B, F> PinnedDrop for InSession<B, F> {
+    impl<B> PinnedDrop for InSession<B> {
         fn drop(this: Pin<&mut Self>) {
             this.drop_body();
         }
     }
 }
 
-impl<B, F> fmt::Debug for InSession<B, F> {
+pin_project! {
+    /// The same, and what makes the function's value of a failure.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InSessionOr<B, H, R> {
+        #[pin]
+        run: InSession<B>,
+        handler: Option<Handler<H, R>>,
+    }
+}
+
+/// A body below the attribute, with a handler or without.
+pub trait Annotated: Future {
+    /// The client whose session it runs in, or will.
+    #[doc(hidden)]
+    fn client(&mut self) -> Option<Client>;
+}
+
+impl<B> fmt::Debug for InSession<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Running { .. } => "InSession(Running)",
@@ -156,16 +169,19 @@ impl<B, F> fmt::Debug for InSession<B, F> {
     }
 }
 
-impl<B, F> InSession<B, F> {
-    pub(crate) fn new(stage: Option<Boxed>, failure: Option<F>, body: B) -> Self {
-        Self::Running { stage, failure, body }
+impl<B, H, R> fmt::Debug for InSessionOr<B, H, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.run.fmt(f)
+    }
+}
+
+impl<B> InSession<B> {
+    pub(crate) fn new(stage: Option<Boxed>, body: B) -> Self {
+        Self::Running { stage, body }
     }
 
-    pub(crate) fn client(&mut self) -> Option<Client> {
-        match self {
-            Self::Running { stage, .. } => stage.as_mut().and_then(|stage| (**stage).as_mut().client()),
-            Self::Ended => None,
-        }
+    pub(crate) fn or<H, R>(self, handler: Handler<H, R>) -> InSessionOr<B, H, R> {
+        InSessionOr { run: self, handler: Some(handler) }
     }
 
     /// A body is dropped where it ran, inside its session, be it at its end or half-way.
@@ -178,19 +194,19 @@ impl<B, F> InSession<B, F> {
         }
     }
 
-    /// Polls the body inside its session; before that, opens it. `value` is what the function returns where a handler was given.
-    fn poll_with<R>(mut self: Pin<&mut Self>, cx: &mut Context<'_>, value: impl FnOnce(F, Error) -> R) -> Poll<R>
+    /// Polls the body inside its session; before that, opens it. Where that fails, a handler makes what the function returns.
+    fn poll_or<H, R>(mut self: Pin<&mut Self>, cx: &mut Context<'_>, handler: &mut Option<Handler<H, R>>) -> Poll<R>
     where
         B: Future<Output = R>,
     {
-        let Run::Running { stage, failure, body } = self.as_mut().project() else {
+        let Run::Running { stage, body } = self.as_mut().project() else {
             // What has ended is not polled again, as with any future.
             return Poll::Pending;
         };
         let Some(stage) = stage else { return body.poll(cx) };
         let stage = (**stage).as_mut();
-        let output = match ready!(stage.poll_inside(failure.is_some(), cx)).map_err(|error| (error, failure.take())) {
-            Err((error, Some(failure))) => value(failure, error),
+        let output = match ready!(stage.poll_inside(handler.is_some(), cx)).map_err(|error| (error, handler.take())) {
+            Err((error, Some(Handler { handler, call }))) => call(handler, error),
             _ => ready!(stage.enter(|| body.poll(cx))),
         };
         self.set(Self::Ended);
@@ -198,18 +214,34 @@ impl<B, F> InSession<B, F> {
     }
 }
 
-impl<B: Future> Future for InSession<B, Continue> {
+impl<B: Future> Future for InSession<B> {
     type Output = B::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
-        self.poll_with(cx, |no_handler, _| match no_handler {})
+        self.poll_or(cx, &mut None::<Handler<Infallible, _>>)
     }
 }
 
-impl<B: Future, H> Future for InSession<B, Handler<H, B::Output>> {
+impl<B: Future, H> Future for InSessionOr<B, H, B::Output> {
     type Output = B::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
-        self.poll_with(cx, |Handler { handler, call }, error| call(handler, error))
+        let this = self.project();
+        this.run.poll_or(cx, this.handler)
+    }
+}
+
+impl<B: Future> Annotated for InSession<B> {
+    fn client(&mut self) -> Option<Client> {
+        match self {
+            Self::Running { stage, .. } => stage.as_mut().and_then(|stage| (**stage).as_mut().client()),
+            Self::Ended => None,
+        }
+    }
+}
+
+impl<B: Future, H> Annotated for InSessionOr<B, H, B::Output> {
+    fn client(&mut self) -> Option<Client> {
+        self.run.client()
     }
 }
