@@ -28,7 +28,6 @@ impl fmt::Debug for Prepared {
 }
 
 /// Whether a meta is needed at all: not where OTAS is switched off or no client can be had.
-#[inline]
 pub fn wanted() -> bool {
     !is_off() && ambient().is_ok_and(|client| !client.is_disabled())
 }
@@ -41,17 +40,19 @@ pub fn open(function: &'static str, meta: Meta) -> Prepared {
 /// As [`open`], for a meta that is written down field by field, where it is wanted: its values are only borrowed by then. The function's name
 /// stands before the keys.
 pub fn open_fields(names: &'static str, values: impl Fields) -> Prepared {
+    open_dyn_fields(names, &values)
+}
+
+fn open_dyn_fields(names: &'static str, values: &dyn Fields) -> Prepared {
     let (function, keys) = names.split_once(BETWEEN_KEYS).unwrap_or((names, ""));
-    open_wanted(function, || meta::object(keys, &values))
+    open_wanted(function, || meta::object(keys, values))
 }
 
 /// As [`open`], without a meta.
-#[inline]
 pub fn bare(function: &'static str) -> Prepared {
     open_wanted(function, Meta::default)
 }
 
-#[inline]
 fn open_wanted(function: &'static str, meta: impl FnOnce() -> Meta) -> Prepared {
     if is_off() {
         return Prepared(None);
@@ -64,7 +65,6 @@ fn open_wanted(function: &'static str, meta: impl FnOnce() -> Meta) -> Prepared 
 }
 
 /// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.
-#[inline]
 pub fn unopened() -> Prepared {
     if is_off() {
         return Prepared(None);

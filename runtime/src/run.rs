@@ -1,6 +1,5 @@
 //! The future behind the attribute: opens the session, then polls and drops the body inside it.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -101,12 +100,34 @@ impl Stage {
         }
     }
 
-    /// Runs `f` where the body sees its session.
-    fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        match self {
-            Self::Inside { scope, span } => scope.clone().enter(|| span.in_scope(f)),
-            _ => f(),
+    /// Polls the body inside its session; before that, opens it. Where that fails, the error goes to `failure`; without one the body runs all
+    /// the same. Tells whether the body has ended, or is not to begin.
+    ///
+    /// What is not generic is compiled once, and not again for each annotated function: here, that is nearly all.
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        failure: Option<&mut Option<Error>>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> bool,
+    ) -> bool {
+        match (self.poll_inside(failure.is_some(), cx), failure) {
+            (Poll::Pending, _) => false,
+            (Poll::Ready(Err(error)), Some(failure)) => {
+                *failure = Some(error);
+                true
+            }
+            _ => match self {
+                Self::Inside { scope, span } => scope.clone().enter(|| span.in_scope(|| poll(cx))),
+                _ => poll(cx),
+            },
         }
+    }
+}
+
+/// Drops the body where it ran, inside its session, be it at its end or half-way.
+fn drop_inside(mut stage: Boxed, drop: &mut dyn FnMut()) {
+    if let Stage::Inside { scope, span } = (*stage).as_mut() {
+        scope.clone().enter_to_drop(|| span.in_scope(drop));
     }
 }
 
@@ -184,33 +205,33 @@ impl<B> InSession<B> {
         InSessionOr { run: self, handler: Some(handler) }
     }
 
-    /// A body is dropped where it ran, inside its session, be it at its end or half-way.
     fn drop_body(mut self: Pin<&mut Self>) {
         let Run::Running { stage, .. } = self.as_mut().project() else { return };
         // Taken, as `set` drops what was there, and so comes by here once more.
-        let Some(mut stage) = stage.take() else { return };
-        if let Stage::Inside { scope, span } = (*stage).as_mut() {
-            scope.clone().enter_to_drop(|| span.in_scope(|| self.set(Self::Ended)));
+        if let Some(stage) = stage.take() {
+            drop_inside(stage, &mut || self.set(Self::Ended));
         }
     }
 
-    /// Polls the body inside its session; before that, opens it. Where that fails, a handler makes what the function returns.
-    fn poll_or<H, R>(mut self: Pin<&mut Self>, cx: &mut Context<'_>, handler: &mut Option<Handler<H, R>>) -> Poll<R>
+    /// See [`Stage::poll_body`]; where there is a failure, nothing comes back.
+    fn poll_or(mut self: Pin<&mut Self>, cx: &mut Context<'_>, failure: Option<&mut Option<Error>>) -> Poll<B::Output>
     where
-        B: Future<Output = R>,
+        B: Future,
     {
-        let Run::Running { stage, body } = self.as_mut().project() else {
+        let Run::Running { stage, mut body } = self.as_mut().project() else {
             // What has ended is not polled again, as with any future.
             return Poll::Pending;
         };
         let Some(stage) = stage else { return body.poll(cx) };
-        let stage = (**stage).as_mut();
-        let output = match ready!(stage.poll_inside(handler.is_some(), cx)).map_err(|error| (error, handler.take())) {
-            Err((error, Some(Handler { handler, call }))) => call(handler, error),
-            _ => ready!(stage.enter(|| body.poll(cx))),
-        };
-        self.set(Self::Ended);
-        Poll::Ready(output)
+        let mut output = Poll::Pending;
+        let has_ended = (**stage).as_mut().poll_body(cx, failure, &mut |cx| {
+            output = body.as_mut().poll(cx);
+            output.is_ready()
+        });
+        if has_ended {
+            self.set(Self::Ended);
+        }
+        output
     }
 }
 
@@ -218,7 +239,7 @@ impl<B: Future> Future for InSession<B> {
     type Output = B::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
-        self.poll_or(cx, &mut None::<Handler<Infallible, _>>)
+        self.poll_or(cx, None)
     }
 }
 
@@ -227,7 +248,12 @@ impl<B: Future, H> Future for InSessionOr<B, H, B::Output> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
         let this = self.project();
-        this.run.poll_or(cx, this.handler)
+        let mut failure = None;
+        let output = this.run.poll_or(cx, Some(&mut failure));
+        match failure.and_then(|error| this.handler.take().map(|Handler { handler, call }| call(handler, error))) {
+            Some(value) => Poll::Ready(value),
+            None => output,
+        }
     }
 }
 
