@@ -1,6 +1,6 @@
 """Measures what the attribute costs, side by side with tracing::instrument(skip_all) and fastrace::trace.
 
-    python3 tests/comparison/attribute.py [check] [instructions] [build] [sizes] [depth] [calls] [clean]
+    python3 tests/comparison/attribute.py [check] [instructions] [expansion] [build] [sizes] [depth] [calls] [clean]
 
 Needs cargo, rustc and python3, and a quiet machine: figures are ratios of the least CPU time of several runs. `instructions` counts in
 place of the clock, and needs valgrind; `clean` builds a program with and without the library from nothing, and takes minutes. Without
@@ -117,6 +117,27 @@ def check():
     compile_times("cargo check", "--emit=metadata")
 
 
+def expansion():
+    """What the attribute itself takes: the compiler's pass that expands macros, less that of the plain functions, compared with tracing."""
+    crates = externs("debug")
+    least = {}
+    for name in generate.ATTRIBUTES:
+        (WORK / f"{name}.rs").write_text(generate.functions(name))
+    for _ in range(RUNS):
+        for name in generate.ATTRIBUTES:
+            command = ["rustc", "--edition=2024", "--crate-type=lib", "--crate-name=functions", "--emit=metadata", "-Ztime-passes", *crates]
+            command += ["-o", WORK / "out", WORK / f"{name}.rs"]
+            # The passes' times are for developers of the compiler: a released one tells them only so.
+            environment = os.environ | {"RUSTC_BOOTSTRAP": "1"}
+            run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+            seconds = float(re.search(r"time:\s+([\d.]+);.*\smacro_expand_crate\s", run.stderr + run.stdout)[1])
+            least[name] = min(least.get(name, seconds), seconds)
+    print("\nexpansion of 300 functions, less that of plain ones: milliseconds for each, and compared with tracing")
+    for name, seconds in least.items():
+        more = seconds - least["plain"]
+        print(f"  {name:16} {more / 300 * 1000:.2f} {more / (least['tracing'] - least['plain']):.2f}")
+
+
 def build():
     compile_times("cargo build", "--emit=metadata,link", "-Cdebuginfo=2")
 
@@ -182,7 +203,7 @@ def clean():
 
 
 def main():
-    parts = {"check": check, "instructions": instructions, "build": build, "sizes": sizes, "depth": depth, "calls": calls, "clean": clean}
+    parts = {"check": check, "instructions": instructions, "expansion": expansion, "build": build, "sizes": sizes, "depth": depth, "calls": calls, "clean": clean}
     for name in sys.argv[1:] or [name for name in parts if name not in ("instructions", "clean")]:
         if name not in parts:
             sys.exit(__doc__)
