@@ -69,7 +69,7 @@ impl Context {
         let kept = alone.then(|| quote!(#[allow(missing_docs)]));
         let block = match hint(output) {
             None => quote!(#kept #block),
-            Some(type_) => quote!(if false { return #private::never::<#(#type_)*>(); } #kept #block),
+            Some(type_) => quote!(if false { return <#(#type_)* as #private::Never>::never(); } #kept #block),
         };
         let block = braces(block, span);
         let future = Ident::new("async", span);
@@ -143,21 +143,7 @@ impl Context {
 /// A `return` that never runs tells the compiler this type, as the signature would.
 fn hint(output: Option<&[TokenTree]>) -> Option<Vec<TokenTree>> {
     let type_ = item::nameable(output).filter(|type_| !type_.is_empty() && !item::is_opaque(output))?;
-    Some(type_.into_iter().map(ours).collect())
-}
-
-/// The same token at the same place, but as part of the expansion: what a lint says of the signature it does not say twice.
-fn ours(mut token: TokenTree) -> TokenTree {
-    let span = token.span().resolved_at(Span::call_site());
-    match token {
-        TokenTree::Group(inner) => group(inner.delimiter(), inner.stream().into_iter().map(ours), span),
-        // It means what it means where it was written.
-        TokenTree::Ident(name) if name == "$crate" => name.into(),
-        _ => {
-            token.set_span(span);
-            token
-        }
-    }
+    Some(type_)
 }
 
 /// Not by token: to list those of a stream is a call to the compiler.

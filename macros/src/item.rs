@@ -114,12 +114,13 @@ fn output(rest: &[TokenTree]) -> Option<Vec<TokenTree>> {
     start.filter(|&start| start < end).map(|start| rest[start..end].to_vec())
 }
 
-/// The return type as it can be named in the body: each `impl ..` becomes `_`. Nothing where it cannot be named: `!`, and a macro in it.
+/// The return type as it can be named in the body: each `impl ..` becomes `_`, and each lifetime `'_`, as lints count where one is used.
+/// Nothing where it cannot be named: `!`, and a macro in it.
 pub(crate) fn nameable(output: Option<&[TokenTree]>) -> Option<Vec<TokenTree>> {
     let Some(output) = output else {
         return Some(vec![group(Delimiter::Parenthesis, [], Span::call_site())]);
     };
-    if is_never(Some(output)) { None } else { inferred(output) }
+    if is_never(Some(output)) { None } else { inferred(output, !has_own_lifetimes(output)) }
 }
 
 /// The type is `!`.
@@ -132,7 +133,19 @@ pub(crate) fn is_opaque(output: Option<&[TokenTree]>) -> bool {
     matches!(output, Some([first, ..]) if is_word(first, "impl"))
 }
 
-fn inferred(output: &[TokenTree]) -> Option<Vec<TokenTree>> {
+/// Whether a lifetime in this type may be bound in it: `fn(&'a u8)`, `dyn Fn(&'a u8)`, `for<'a> ..`.
+fn has_own_lifetimes(type_: &[TokenTree]) -> bool {
+    type_.iter().enumerate().any(|(at, token)| match token {
+        TokenTree::Ident(word) => word == "for",
+        TokenTree::Group(group) => {
+            let is_call = at > 0 && matches!(type_[at - 1], TokenTree::Ident(_));
+            is_call || has_own_lifetimes(&group.stream().into_iter().collect::<Vec<_>>())
+        }
+        _ => false,
+    })
+}
+
+fn inferred(output: &[TokenTree], elides: bool) -> Option<Vec<TokenTree>> {
     let mut out = Vec::with_capacity(output.len());
     let mut at = 0;
     while at < output.len() {
@@ -142,6 +155,9 @@ fn inferred(output: &[TokenTree]) -> Option<Vec<TokenTree>> {
                 at += opaque(&output[at..]);
                 continue;
             }
+            TokenTree::Ident(name) if elides && at > 0 && is_punct(&output[at - 1], '\'') && name != "static" => {
+                out.push(Ident::new("_", name.span()).into());
+            }
             TokenTree::Punct(bang)
                 if bang.as_char() == '!' && at > 0 && matches!(output[at - 1], TokenTree::Ident(_)) =>
             {
@@ -149,7 +165,7 @@ fn inferred(output: &[TokenTree]) -> Option<Vec<TokenTree>> {
             }
             TokenTree::Group(inner) => {
                 let list: Vec<TokenTree> = inner.stream().into_iter().collect();
-                out.push(group(inner.delimiter(), inferred(&list)?, inner.span()));
+                out.push(group(inner.delimiter(), inferred(&list, elides)?, inner.span()));
             }
             other => out.push(other.clone()),
         }

@@ -153,13 +153,19 @@ impl<T, E: From<Error>> Fallible for Result<T, E> {
     }
 }
 
-/// Has any type, for a `return` that never runs.
-pub fn never<T>() -> T {
-    // Reached by no expansion: each stands behind `if false`.
-    loop {
-        std::thread::park();
+/// Every type, for a `return` that never runs. Not a generic function: the compiler finds other words for a mistake in generic arguments than for
+/// the same one in the signature, and would say both.
+pub trait Never: Sized {
+    #[doc(hidden)]
+    fn never() -> Self {
+        // Reached by no expansion: each stands behind `if false`.
+        loop {
+            std::thread::park();
+        }
     }
 }
+
+impl<T> Never for T {}
 
 /// `main`: what is not delivered yet goes out before the program ends. In a box, so that the run is not stored twice.
 pub async fn and_flush<F: Annotated>(mut run: F) -> F::Output {

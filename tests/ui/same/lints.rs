@@ -214,3 +214,117 @@ async fn early(x: Option<u8>) -> Option<u8> {
     let x = match x { Some(x) => x, None => return None };
     x.checked_add(1)
 }
+
+/// Old.
+#[deprecated]
+pub struct Old;
+
+/// Generic over a lifetime.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'a>(pub &'a str);
+
+/// An alias.
+#[allow(type_alias_bounds)]
+pub type Alias = Result<u8, String>;
+
+/// Return types that lints have something to say about.
+pub mod returned {
+    use super::{Held, Old};
+    use std::collections::LinkedList;
+    use std::rc::Rc;
+
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn old() -> Old { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn old_inside() -> Result<Vec<Old>, String> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn old_path() -> super::Old { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn parentheses() -> (u8) { async {}.await; 1 }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn parentheses_inside() -> Option<(u8)> { async {}.await; None }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn hidden(x: &str) -> Held { async {}.await; Held(x) }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn hidden_inside(x: &str) -> Option<Held> { async {}.await; Some(Held(x)) }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn named<'a>(x: &'a str) -> Held<'a> { async {}.await; Held(x) }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn needless_reference<'a>(x: &'a str) -> &'a str { async {}.await; x }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn needless_tuple<'a>(x: &'a str) -> (u8, [&'a str; 1]) { async {}.await; (1, [x]) }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn used_once<'a>() -> &'a str { async {}.await; "" }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn lasting(x: &str) -> Result<&'static str, Box<dyn std::fmt::Debug + 'static>> { async {}.await; Ok("") }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn called<'a>(x: &'a str) -> Box<dyn Fn(&'a str) -> &'a str> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn bound<'a>(x: &'a str) -> Option<for<'b> fn(&'b str, &'a str) -> &'b str> { async {}.await; None }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn named_mixed<'a>(x: &'a str) -> Held { async {}.await; Held(x) }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn qualified() -> std::rc::Rc<std::string::String> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn qualified_needlessly() -> std::collections::LinkedList<u8> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn boxed() -> Box<Vec<u8>> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn boxes() -> Vec<Box<u8>> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn counted() -> Rc<String> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn counted_twice() -> Rc<Rc<String>> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn list() -> LinkedList<u8> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn option() -> Option<Option<u8>> { async {}.await; None }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn complex() -> Result<Vec<Option<(u8, Box<dyn Fn(u8) -> Option<Vec<u8>>>)>>, Box<dyn Fn(Vec<Option<u8>>) -> Vec<u8>>> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn unit() -> () { async {}.await; }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn unit_error() -> Result<u8, ()> { async {}.await; Ok(1) }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn result_unit() -> Result<(), Box<dyn std::error::Error>> { async {}.await; Ok(()) }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn array() -> [u8; { 1 + 1 }] { async {}.await; [1, 2] }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn array_of_a_literal() -> [u8; 0x0_2] { async {}.await; [1, 2] }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn array_of_a_long_literal() -> Option<[u8; 100000]> { async {}.await; None }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn pointer() -> *const u8 { async {}.await; std::ptr::null() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn function() -> fn(x: u8) -> u8 { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn unsafe_function() -> unsafe fn(u8) -> u8 { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn dynamic<'a>() -> Box<dyn Fn(&'a u8) -> (u8) + 'a> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn float() -> f32 { async {}.await; 1.0 }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn ästhetik() -> Äther { async {}.await; Äther }
+    struct Äther;
+    impl Äther {
+        #[cfg_attr(otas, otas::otas_session)]
+        async fn again() -> Äther { async {}.await; Äther }
+        #[cfg_attr(otas, otas::otas_session)]
+        async fn again_inside(&self) -> Option<Äther> { async {}.await; None }
+        #[cfg_attr(otas, otas::otas_session)]
+        async fn pair(&self) -> (Äther, self::Äther) { async {}.await; todo!() }
+    }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn hasher() -> std::collections::HashMap<u8, u8> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn cell() -> std::cell::Cell<u8> { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn tuple<T: Iterator>(x: T) -> (T::Item, <T as Iterator>::Item, <T as std::iter::Iterator>::Item) { async {}.await; todo!() }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn keyword() -> super::r#try::Gen { async {}.await; todo!() }
+}
+/// A keyword.
+pub mod r#try {
+    /// Another.
+    pub struct Gen;
+}
