@@ -9,7 +9,7 @@
 //!     return ::otas::__private::in_session(
 //!         if ::otas::__private::wanted() { ::otas::__private::open_fields("name KEYS", (VALUES)) } else { ::otas::__private::unopened() },
 //!         async move {
-//!             if false { return ::otas::__private::never::<Ret>(); }
+//!             if false { return <Ret as ::otas::__private::Never>::never(); }
 //!             { BODY }
 //!         },
 //!     ).await

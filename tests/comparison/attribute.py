@@ -184,9 +184,9 @@ def calls():
 
 
 def clean():
-    """A program on reqwest, tokio and serde_json, and the same with the library: a build from nothing."""
+    """A program on reqwest, tokio and serde_json, and the same with the library: a build from nothing, and what the library adds to it."""
     used = 'reqwest = "0.13"\ntokio = { version = "1", features = ["rt-multi-thread", "macros"] }\nserde_json = "1"\n'
-    spent = {}
+    spent, units = {}, {}
     for name, more in (("without", ""), ("with", f'otas = {{ path = "{ROOT}/runtime" }}\n')):
         home = WORK / f"clean-{name}"
         shutil.rmtree(home, ignore_errors=True)
@@ -196,10 +196,19 @@ def clean():
         (home / "src" / "main.rs").write_text("fn main() {}\n")
         subprocess.run(["cargo", "fetch", "--quiet"], cwd=home, check=True)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(["cargo", "build", "--quiet"], cwd=home, check=True)
+        subprocess.run(["cargo", "build", "--quiet", "--timings"], cwd=home, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent[name] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        page = (home / "target" / "cargo-timings" / "cargo-timing.html").read_text()
+        data = json.loads(re.search(r"const UNIT_DATA = (\[.*?\]);\n", page, re.DOTALL)[1])
+        units[name] = {}
+        for unit in data:
+            units[name][unit["name"]] = units[name].get(unit["name"], 0) + unit["duration"]
     print(f"\nclean build, CPU with the library compared with without: {spent['with'] / spent['without']:.2f}")
+    added = {name: seconds for name, seconds in units["with"].items() if name not in units["without"]}
+    print("seconds of each crate that only the library brings, as the builds beside it let it go")
+    for name, seconds in sorted(added.items(), key=lambda unit: -unit[1]):
+        print(f"  {name:24} {seconds:.1f}")
 
 
 def main():

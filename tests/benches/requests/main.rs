@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p otas-tests --bench requests`. The servers run in a process of their own. Told is the CPU time of the thread that sends, and
 //! that of the whole process, which is the thread that sends and the library's own threads: those write and deliver the events, each by a
-//! request of its own. Medians over rounds that take turns; Linux only.
+//! request of its own. What is left without these requests shows where a hook drops each event once it is made and redacted. Medians over
+//! rounds that take turns; Linux only.
 //!
 //! `cargo bench -p otas-tests --bench requests -- instructions` tells the same in instructions of user space, for where the clock is too
 //! noisy; it needs `valgrind`, and sees nothing of what the kernel does.
@@ -67,21 +68,24 @@ struct Set {
     outside: String,
     client: Client,
     session: Session,
+    /// Of a client whose hook drops every event.
+    undelivered: Session,
     bare: reqwest::Client,
 }
 
 impl Set {
     async fn up(told: &[String]) -> Self {
-        let config = Config::from_vars([
-            ("OTAS_AGENT_KEY", told[3].clone()),
-            ("OTAS_PROJECT_DOMAIN", format!("http://127.0.0.1:{}", told[0])),
-            ("OTAS_UASAM_URL", told[1].clone()),
-            ("OTAS_BRAIN_URL", told[2].clone()),
-        ]);
-        let client = Client::new(config.unwrap()).unwrap();
+        let config = || {
+            let builder = Config::builder().agent_key(&told[3]).project_domain(format!("http://127.0.0.1:{}", told[0]));
+            builder.uasam_url(&told[1]).brain_url(&told[2])
+        };
+        let client = Client::new(config().build().unwrap()).unwrap();
         let session = client.open(serde_json::json!({})).await.unwrap();
+        let undelivered = Client::new(config().on_event(|_| None).build().unwrap()).unwrap();
+        let undelivered = undelivered.open(serde_json::json!({})).await.unwrap();
         let url = |host| format!("http://{host}:{}/v1/x", told[0]);
-        Self { inside: url("127.0.0.1"), outside: url("localhost"), client, session, bare: reqwest::Client::new() }
+        let (inside, outside) = (url("127.0.0.1"), url("localhost"));
+        Self { inside, outside, client, session, undelivered, bare: reqwest::Client::new() }
     }
 
     async fn bare(&self, url: &str) {
@@ -130,17 +134,19 @@ async fn compare(told: &[String]) {
         "us a request", "", "sending thread", "ratio", "whole process", "ratio"
     );
     for (name, url) in [("inside", set.inside.as_str()), ("outside", set.outside.as_str())] {
-        let mut rows = [(); 3].map(|()| Vec::new());
+        let mut rows = [(); 4].map(|()| Vec::new());
         for _ in 0..ROUNDS {
             rows[0].push(round(&set.client, async || set.bare(url).await).await);
             rows[1].push(round(&set.client, async || traced(url).await).await);
             rows[2].push(set.session.scope(round(&set.client, async || set.ours(url).await)).await);
+            let undelivered = set.undelivered.client();
+            rows[3].push(set.undelivered.scope(round(undelivered, async || set.ours(url).await)).await);
         }
         let medians = |row: &Vec<(f64, f64)>| {
             (median(row.iter().map(|(sender, _)| *sender)), median(row.iter().map(|(_, library)| *library)))
         };
         let (bare, _) = medians(&rows[0]);
-        for (variant, row) in ["bare reqwest", "reqwest-tracing", "otas"].iter().zip(&rows) {
+        for (variant, row) in ["bare reqwest", "reqwest-tracing", "otas", "otas, hook drops"].iter().zip(&rows) {
             let (sender, library) = medians(row);
             let whole = sender + library;
             print!("{name:<10} {variant:<18} {sender:>14.1} {:>8.3} ", sender / bare);
