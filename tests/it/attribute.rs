@@ -147,10 +147,15 @@ async fn switched_off_it_runs_the_body_and_evaluates_no_meta() -> Test {
     async fn surrounding() -> Result<bool, otas::Error> {
         Ok(Session::current().is_none())
     }
+    #[otas_session(meta = { evaluated(): 1 }, on_error = fail)]
+    async fn keyed() -> Result<bool, otas::Error> {
+        Ok(Session::current().is_none())
+    }
     let off = disabled()?;
 
     assert!(named(&off).await?);
     assert!(off.scope(surrounding()).await?);
+    assert!(off.scope(keyed()).await?);
     Ok(())
 }
 
