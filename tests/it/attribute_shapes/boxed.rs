@@ -71,6 +71,23 @@ async fn a_boxed_future_runs_in_a_session_with_its_leading_statements() {
     .await;
 }
 
+#[otas_session]
+fn of_two_types(early: bool) -> Pin<Box<dyn Future<Output = Box<dyn std::fmt::Display>>>> {
+    Box::pin(async move {
+        if early {
+            return Box::new(1u8);
+        }
+        Box::new(here())
+    })
+}
+
+#[tokio::test]
+async fn the_block_is_told_its_output_so_that_each_return_is_coerced_to_it() {
+    let texts = run(async { [of_two_types(true).await.to_string(), of_two_types(false).await.to_string()] }).await;
+
+    assert_eq!(texts, ["1", "true"]);
+}
+
 #[tokio::test]
 async fn a_function_that_returns_an_async_block_runs_it_in_a_session() {
     run(async {
