@@ -96,14 +96,11 @@ fn output(rest: &[TokenTree]) -> Option<Vec<TokenTree>> {
     let mut depth = 0usize;
     let mut start = None;
     let mut end = rest.len();
-    let mut arguments = false;
     for (at, token) in rest.iter().enumerate() {
         if is_punct(token, '<') {
             depth += 1;
         } else if is_punct(token, '>') && !is_arrow(rest, at) {
             depth = depth.saturating_sub(1);
-        } else if depth == 0 && !arguments {
-            arguments = as_group(token, Delimiter::Parenthesis).is_some();
         } else if depth == 0 && start.is_none() && is_arrow(rest, at) {
             start = Some(at + 1);
         } else if depth == 0 && is_word(token, "where") {

@@ -53,6 +53,8 @@ fn pair<A, B>(a: A, b: B) -> (A, B) {
     "sum": key.len() + 1,
     "generic": pair::<u8, u16>(1, 2),
     "turbofish": Vec::<(u8, Vec<u8>)>::new(),
+    "nested": BTreeMap::<Vec<u8>, u8>::new(),
+    "cast to a projection": 1u8 as <u8 as Wider<u8, u16>>::Wide,
     "qualified": <u8 as TryFrom<u16>>::try_from(5).is_ok(),
     "cast": 1u8 as u16,
     "compared": 1 < 2,
@@ -76,6 +78,14 @@ async fn everything(key: &str, r#type: u8) {
     assert!(here());
 }
 
+trait Wider<A, B> {
+    type Wide;
+}
+
+impl Wider<u8, u16> for u8 {
+    type Wide = u64;
+}
+
 mod constants {
     pub const KEY: &str = "constant";
 }
@@ -87,6 +97,7 @@ async fn everything_that_json_takes_can_be_written() {
         "list": [1, null, [true, { "deep": [] }], -2, "x"],
         "object": { "a": {}, "b": { "c": null } },
         "4": 2, "constant": 3, "4-key": 4, "sum": 4, "generic": [1, 2], "turbofish": [],
+        "nested": {}, "cast to a projection": 1,
         "qualified": true, "cast": 1, "compared": true, "both": true,
         "cast and compared": true, "path and compared": false, "0": "key", "closure": [2, 3], "block": 2, "matched": "yes",
         "structure": { "name": "n", "tags": [1] }, "array": [0, 0, 0], "reference": "key", "part": "ey", "option": 1,
