@@ -8,14 +8,17 @@ use std::time::Instant;
 
 use otas::testing::Server;
 use otas::{Client, http, reqwest};
+use site::{BODY, site};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[path = "delivery/site.rs"]
+mod site;
 
 #[global_allocator]
 static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const ROUNDS: usize = 31;
 const ANSWERS: usize = 100;
-const BODY: [u8; 1024] = [b'x'; 1024];
 
 /// Of one drop.
 struct Cost {
@@ -51,15 +54,6 @@ async fn compare(otas: &Server, client: &Client, url: &str) {
     }
     let (time, allocations) = (with.nanoseconds - without.nanoseconds, with.allocations - without.allocations);
     println!("{:<20} {time:>14.0} {allocations:>12.2}", "finish and push");
-}
-
-/// A service outside the domain that answers 1 KiB of text; its URL.
-async fn site() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://127.0.0.1:{}/v1/items?limit=3", listener.local_addr().unwrap().port());
-    let answer = || async { ([("content-type", "text/plain")], &BODY[..]) };
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap() });
-    url
 }
 
 /// Only the drop of each answer is counted.

@@ -11,8 +11,9 @@ use otas::{http, reqwest};
 
 mod memory;
 mod rate;
+mod site;
 
-const BODY: [u8; 1024] = [b'x'; 1024];
+use site::{BODY, site};
 
 fn main() {
     let is_told = |word| std::env::args().any(|argument| argument == word);
@@ -22,15 +23,6 @@ fn main() {
         () if is_told("count") => rate::count(),
         () => rate::compare(),
     }
-}
-
-/// A service outside the domain that answers 1 KiB of text; its URL.
-async fn site() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://127.0.0.1:{}/v1/items?limit=3", listener.local_addr().unwrap().port());
-    let answer = || async { ([("content-type", "text/plain")], &BODY[..]) };
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap() });
-    url
 }
 
 async fn call(url: &str) -> reqwest::Result<()> {
