@@ -38,10 +38,7 @@ impl Item {
     /// Cuts the item, or says what it is instead of a function with a body.
     pub(crate) fn parse(item: TokenStream) -> Result<Self> {
         let mut header = tokens(item);
-        let Some(keyword) = fn_at(&header) else {
-            return Err(not_a_function(&header));
-        };
-        let Some(TokenTree::Ident(name)) = header.get(keyword + 1).cloned() else {
+        let Some((keyword, name)) = named_fn(&header) else {
             return Err(not_a_function(&header));
         };
         if let Some(word) = header[..keyword].iter().find(|token| is_word(token, "const")) {
@@ -64,17 +61,12 @@ impl Item {
     }
 }
 
-/// Where `fn` stands: after attributes, visibility and qualifiers, before anything that is another item.
-fn fn_at(item: &[TokenTree]) -> Option<usize> {
-    let at = item.iter().position(|token| is_word(token, "fn"))?;
-    let other = |token: &TokenTree| match token {
-        TokenTree::Ident(ident) => {
-            let text = ident.to_string();
-            OTHERS.iter().any(|(word, _)| *word == text)
-        }
-        _ => false,
-    };
-    (!item[..at].iter().any(other)).then_some(at)
+/// Where `fn` stands, and the name after it: the `fn` of a type has none.
+fn named_fn(item: &[TokenTree]) -> Option<(usize, Ident)> {
+    item.windows(2).enumerate().find_map(|(at, pair)| match pair {
+        [keyword, TokenTree::Ident(name)] if is_word(keyword, "fn") => Some((at, name.clone())),
+        _ => None,
+    })
 }
 
 fn not_a_function(item: &[TokenTree]) -> Error {

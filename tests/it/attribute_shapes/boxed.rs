@@ -38,6 +38,13 @@ fn by_alias(x: &u8) -> BoxFuture<'_, u8> {
     Box::pin(async move { *x + u8::from(here()) })
 }
 
+type Output = u8;
+
+#[otas_session]
+fn by_alias_of_a_type_named_output(x: u8) -> BoxFuture<'static, Output> {
+    Box::pin(async move { x + u8::from(here()) })
+}
+
 #[otas_session(meta = { x })]
 fn opaque(x: u8) -> impl Future<Output = u8> + Send {
     async move { x + u8::from(here()) }
@@ -66,6 +73,7 @@ async fn a_boxed_future_runs_in_a_session_with_its_leading_statements() {
         assert_eq!(leading_statements("ab").await, 3);
         assert_eq!(whole_path(1).await, Ok(3));
         assert_eq!(by_alias(&1).await, 2);
+        assert_eq!(by_alias_of_a_type_named_output(1).await, 2);
         assert_eq!(failing().await.ok(), Some(1));
     })
     .await;

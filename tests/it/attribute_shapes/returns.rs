@@ -265,6 +265,16 @@ async fn unit_may_be_written_in_every_way() {
     .await;
 }
 
+macro_rules! some_numbers {
+    () => { impl Iterator<Item = u8> };
+}
+
+#[otas_session]
+async fn an_opaque_type_of_a_macros() -> some_numbers![] {
+    assert!(here());
+    [1, 2].into_iter()
+}
+
 macro_rules! texts {
     ($type:ty) => { Vec<$type> };
 }
@@ -278,4 +288,5 @@ async fn a_macro_as_its_type() -> texts![String] {
 #[tokio::test]
 async fn a_macro_may_stand_in_the_return_type() {
     assert_eq!(run(a_macro_as_its_type()).await.len(), 1);
+    assert_eq!(run(an_opaque_type_of_a_macros()).await.count(), 2);
 }

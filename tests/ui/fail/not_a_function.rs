@@ -23,4 +23,10 @@ enum E {}
 #[otas_session]
 use std::fmt as _;
 
+#[otas_session]
+static F: fn() = main;
+
+#[otas_session]
+type F = unsafe extern "C" fn(u8) -> u8;
+
 fn main() {}
