@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::{Error, Result};
 
 use crate::item::Item;
-use crate::value::{as_group, is_arrow, is_comma, is_punct, is_word, tokens};
+use crate::value::{as_group, inner_attributes, is_arrow, is_comma, is_punct, is_word, tokens};
 
 /// A body that ends in `Box::pin(async move { .. })`, or in `async move { .. }` alone.
 pub(crate) struct Boxed {
@@ -87,7 +87,7 @@ fn path_start(rest: &[TokenTree]) -> Option<usize> {
 
 /// Nothing stands before the tail that would make it a part of a larger expression.
 fn ends_statement(statements: &[TokenTree]) -> bool {
-    match statements.last() {
+    match statements[inner_attributes(statements)..].last() {
         None => true,
         Some(last) => is_punct(last, ';') || as_group(last, Delimiter::Brace).is_some(),
     }

@@ -30,7 +30,7 @@ use crate::args::{Args, OnError, Private};
 use crate::boxed::{self, Boxed};
 use crate::item::{self, Item};
 use crate::meta::{self, Meta};
-use crate::value::{borrowed, group, is_punct};
+use crate::value::{borrowed, group, inner_attributes, is_punct};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let args = Args::parse(args)?;
@@ -171,21 +171,19 @@ impl Body {
         }
         let list: Vec<TokenTree> = body.stream().into_iter().collect();
         let alone = !list.iter().any(|token| is_punct(token, ';'));
-        let mut at = 0;
-        while at + 2 < list.len() && is_punct(&list[at], '#') && is_punct(&list[at + 1], '!') {
-            at += 3;
-        }
-        if at == 0 {
+        let (attributes, rest) = list.split_at(inner_attributes(&list));
+        if attributes.is_empty() {
             return Self { alone, ..plain };
         }
-        let mut block = Group::new(Delimiter::Brace, list[at..].iter().cloned().collect());
+        let mut block = Group::new(Delimiter::Brace, rest.iter().cloned().collect());
         block.set_span(body.span());
-        Self { attributes: list[..at].to_vec(), block, alone }
+        Self { attributes: attributes.to_vec(), block, alone }
     }
 }
 
 /// Whether the source shows that the body begins with no attribute, and has several lines, in which no lint minds braces: to ask for the
-/// tokens of every body would be a quarter of what this macro takes. The text of a `macro_rules!` is not that of what it writes.
+/// tokens of every body would be a quarter of what this macro takes. The text of a `macro_rules!` is not that of what it writes. Were the text
+/// ever another than the tokens, no more than an attribute's place would depend on it.
 fn reads_plain(body: &Group) -> bool {
     let Some(text) = body.span().source_text() else { return false };
     let Some(inner) = text.strip_prefix('{') else { return false };

@@ -100,7 +100,10 @@ fn output(rest: &[TokenTree]) -> Option<Vec<TokenTree>> {
             break;
         }
     }
-    start.filter(|&start| start < end).map(|start| rest[start..end].to_vec())
+    start.filter(|&start| start < end).map(|start| match &rest[start..end] {
+        [TokenTree::Group(fragment)] if fragment.delimiter() == Delimiter::None => tokens(fragment.stream()),
+        output => output.to_vec(),
+    })
 }
 
 /// The return type as it can be named in the body: each `impl ..` becomes `_`, and each lifetime `'_`, as lints count where one is used.
@@ -127,11 +130,20 @@ fn has_own_lifetimes(type_: &[TokenTree]) -> bool {
     type_.iter().enumerate().any(|(at, token)| match token {
         TokenTree::Ident(word) => word == "for",
         TokenTree::Group(group) => {
-            let is_call = at > 0 && matches!(type_[at - 1], TokenTree::Ident(_));
+            let called = |before: &TokenTree| match before {
+                TokenTree::Ident(word) => word != "mut" && word != "const" && !is_lifetime(type_, at - 1),
+                _ => false,
+            };
+            let is_call = group.delimiter() == Delimiter::Parenthesis && at > 0 && called(&type_[at - 1]);
             is_call || has_own_lifetimes(&group.stream().into_iter().collect::<Vec<_>>())
         }
         _ => false,
     })
+}
+
+/// The name of a lifetime stands here, and not that of a label.
+fn is_lifetime(list: &[TokenTree], at: usize) -> bool {
+    at > 0 && is_punct(&list[at - 1], '\'') && !list.get(at + 1).is_some_and(|next| is_punct(next, ':'))
 }
 
 fn inferred(output: &[TokenTree], elides: bool) -> Option<Vec<TokenTree>> {
@@ -144,7 +156,7 @@ fn inferred(output: &[TokenTree], elides: bool) -> Option<Vec<TokenTree>> {
                 at += opaque(&output[at..]);
                 continue;
             }
-            TokenTree::Ident(name) if elides && at > 0 && is_punct(&output[at - 1], '\'') && name != "static" => {
+            TokenTree::Ident(name) if elides && is_lifetime(output, at) && name != "static" => {
                 out.push(Ident::new("_", name.span()).into());
             }
             TokenTree::Punct(bang)
@@ -154,7 +166,9 @@ fn inferred(output: &[TokenTree], elides: bool) -> Option<Vec<TokenTree>> {
             }
             TokenTree::Group(inner) => {
                 let list: Vec<TokenTree> = inner.stream().into_iter().collect();
-                out.push(group(inner.delimiter(), inferred(&list, elides)?, inner.span()));
+                // Between braces stand expressions, with labels.
+                let list = inferred(&list, elides && inner.delimiter() != Delimiter::Brace)?;
+                out.push(group(inner.delimiter(), list, inner.span()));
             }
             other => out.push(other.clone()),
         }

@@ -27,6 +27,12 @@ pub(crate) fn is_punct(token: &TokenTree, char: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == char)
 }
 
+/// How many tokens the `#![..]` at the start of a body are.
+pub(crate) fn inner_attributes(body: &[TokenTree]) -> usize {
+    let starts = |three: &&[TokenTree]| is_punct(&three[0], '#') && is_punct(&three[1], '!');
+    3 * body.chunks_exact(3).take_while(starts).count()
+}
+
 pub(crate) fn is_comma(token: &TokenTree) -> bool {
     is_punct(token, ',')
 }

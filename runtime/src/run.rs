@@ -100,22 +100,19 @@ impl Stage {
         }
     }
 
-    /// Polls the body inside its session; before that, opens it. Where that fails, the error goes to `failure`; without one the body runs all
-    /// the same. Tells whether the body has ended, or is not to begin.
+    /// Polls the body inside its session; before that, opens it. Where that fails, the error goes to `failure`, and the body is not polled;
+    /// without one it runs all the same.
     ///
     /// What is not generic is compiled once, and not again for each annotated function: here, that is nearly all.
     fn poll_body(
         &mut self,
         cx: &mut Context<'_>,
         failure: Option<&mut Option<Error>>,
-        poll: &mut dyn FnMut(&mut Context<'_>) -> bool,
-    ) -> bool {
+        poll: &mut dyn FnMut(&mut Context<'_>),
+    ) {
         match (self.poll_inside(failure.is_some(), cx), failure) {
-            (Poll::Pending, _) => false,
-            (Poll::Ready(Err(error)), Some(failure)) => {
-                *failure = Some(error);
-                true
-            }
+            (Poll::Pending, _) => {}
+            (Poll::Ready(Err(error)), Some(failure)) => *failure = Some(error),
             _ => match self {
                 Self::Inside { scope, span } => scope.clone().enter(|| span.in_scope(|| poll(cx))),
                 _ => poll(cx),
@@ -213,7 +210,7 @@ impl<B> InSession<B> {
         }
     }
 
-    /// See [`Stage::poll_body`]; where there is a failure, nothing comes back.
+    /// See [`Stage::poll_body`]; where there is a failure, nothing comes back, and the body is left for the caller to drop.
     fn poll_or(mut self: Pin<&mut Self>, cx: &mut Context<'_>, failure: Option<&mut Option<Error>>) -> Poll<B::Output>
     where
         B: Future,
@@ -224,11 +221,8 @@ impl<B> InSession<B> {
         };
         let Some(stage) = stage else { return body.poll(cx) };
         let mut output = Poll::Pending;
-        let has_ended = (**stage).as_mut().poll_body(cx, failure, &mut |cx| {
-            output = body.as_mut().poll(cx);
-            output.is_ready()
-        });
-        if has_ended {
+        (**stage).as_mut().poll_body(cx, failure, &mut |cx| output = body.as_mut().poll(cx));
+        if output.is_ready() {
             self.set(Self::Ended);
         }
         output
@@ -247,11 +241,15 @@ impl<B: Future, H> Future for InSessionOr<B, H, B::Output> {
     type Output = B::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
-        let this = self.project();
+        let mut this = self.project();
         let mut failure = None;
-        let output = this.run.poll_or(cx, Some(&mut failure));
+        let output = this.run.as_mut().poll_or(cx, Some(&mut failure));
         match failure.and_then(|error| this.handler.take().map(|Handler { handler, call }| call(handler, error))) {
-            Some(value) => Poll::Ready(value),
+            Some(value) => {
+                // After the handler: what the function was given lives until its value is made, as in any function.
+                this.run.set(InSession::Ended);
+                Poll::Ready(value)
+            }
             None => output,
         }
     }

@@ -135,6 +135,21 @@ async fn a_handler_makes_the_value_of_the_failure() -> Test {
 }
 
 #[tokio::test]
+async fn what_a_call_was_given_lives_until_the_handler_has_made_its_value() -> Test {
+    #[otas_session(client = client, on_error = |_| std::sync::Arc::strong_count(&seen))]
+    async fn body(client: &Client, seen: std::sync::Arc<()>, given: std::sync::Arc<()>) -> usize {
+        drop(given);
+        0
+    }
+    let given = std::sync::Arc::new(());
+
+    // Here, and as both arguments.
+    assert_eq!(body(&unreachable()?, given.clone(), given.clone()).await, 3);
+    assert_eq!(std::sync::Arc::strong_count(&given), 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn switched_off_it_runs_the_body_and_evaluates_no_meta() -> Test {
     fn evaluated() -> u8 {
         panic!("the meta was evaluated")

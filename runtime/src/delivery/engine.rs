@@ -111,9 +111,11 @@ impl Engine {
         }
     }
 
-    /// Whether the event that goes after this one is known, and not made yet.
+    /// Whether the event that goes after this one is known, and not made yet. With a hook it has to wait its turn: a hook may block, which
+    /// would hold up the event that is under way.
     pub(crate) fn has_to_make_after(&self, flight: &Flight) -> bool {
-        self.plan.after(&flight.flying).is_some_and(|item| matches!(item.load, Load::Call(_)))
+        self.make.hook.is_none()
+            && self.plan.after(&flight.flying).is_some_and(|item| matches!(item.load, Load::Call(_)))
     }
 
     /// Makes the event that goes after this one, for which there is time while this one is under way.

@@ -1,6 +1,7 @@
 //! Calls, keys and makes for the tests of delivery.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderValue, Method};
@@ -44,6 +45,20 @@ pub(crate) struct FixedKey;
 impl Key for FixedKey {
     fn current(&self) -> HeaderValue {
         HeaderValue::from_static(AGENT_KEY)
+    }
+
+    fn reread(&self) -> bool {
+        false
+    }
+}
+
+/// Counts how often it was asked for: once for each event that is made.
+pub(crate) struct CountingKey(pub(crate) Arc<AtomicU64>);
+
+impl Key for CountingKey {
+    fn current(&self) -> HeaderValue {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        FixedKey.current()
     }
 
     fn reread(&self) -> bool {

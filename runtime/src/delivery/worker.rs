@@ -71,7 +71,7 @@ impl Air {
         self.flights.iter().position(|(_, flight)| self.engine.has_to_make_after(flight))
     }
 
-    /// Makes that other event, unless something lands: what is under way goes first, and has left by the time this one is made.
+    /// Makes that other event, unless something lands: what is under way goes first, and may have left by the time this one is made.
     async fn work(&mut self, at: usize) -> Option<Landed> {
         tokio::task::yield_now().await;
         let landed = self.tasks.try_join_next_with_id();

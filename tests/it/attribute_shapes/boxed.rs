@@ -38,6 +38,15 @@ fn by_alias(x: &u8) -> BoxFuture<'_, u8> {
     Box::pin(async move { *x + u8::from(here()) })
 }
 
+#[otas_session]
+fn with_an_inner_attribute(x: u8) -> BoxFuture<'static, u8> {
+    #![allow(unused_variables)]
+    Box::pin(async move {
+        let unused = 0;
+        x + u8::from(here())
+    })
+}
+
 type Output = u8;
 
 #[otas_session]
@@ -73,6 +82,7 @@ async fn a_boxed_future_runs_in_a_session_with_its_leading_statements() {
         assert_eq!(leading_statements("ab").await, 3);
         assert_eq!(whole_path(1).await, Ok(3));
         assert_eq!(by_alias(&1).await, 2);
+        assert_eq!(with_an_inner_attribute(1).await, 2);
         assert_eq!(by_alias_of_a_type_named_output(1).await, 2);
         assert_eq!(failing().await.ok(), Some(1));
     })

@@ -265,6 +265,31 @@ async fn unit_may_be_written_in_every_way() {
     .await;
 }
 
+#[otas_session]
+async fn a_label_in_its_length() -> [u8; 'length: { break 'length 3 }] {
+    assert!(here());
+    [1; 3]
+}
+
+macro_rules! of_type {
+    ($name:ident, $type:ty, $body:expr) => {
+        #[otas_session]
+        async fn $name() -> $type {
+            $body
+        }
+    };
+}
+
+of_type!(never_by_a_macro, !, panic!("{}", here()));
+of_type!(opaque_by_a_macro, impl Display, here());
+
+#[tokio::test]
+async fn a_type_may_come_from_a_macro_and_hold_a_label() {
+    assert_eq!(run(a_label_in_its_length()).await, [1; 3]);
+    assert_eq!(run(opaque_by_a_macro()).await.to_string(), "true");
+    drop(never_by_a_macro());
+}
+
 macro_rules! some_numbers {
     () => { impl Iterator<Item = u8> };
 }

@@ -254,6 +254,16 @@ pub mod returned {
     #[cfg_attr(otas, otas::otas_session)]
     async fn needless_tuple<'a>(x: &'a str) -> (u8, [&'a str; 1]) { async {}.await; (1, [x]) }
     #[cfg_attr(otas, otas::otas_session)]
+    async fn needless_slice<'a>(x: &'a [u8]) -> &'a [u8] {
+        async {}.await;
+        x
+    }
+    #[cfg_attr(otas, otas::otas_session)]
+    async fn needless_mutable_slice<'a>(x: &'a mut [u8]) -> Vec<&'a mut (u8, u8)> {
+        async {}.await;
+        todo!()
+    }
+    #[cfg_attr(otas, otas::otas_session)]
     async fn used_once<'a>() -> &'a str { async {}.await; "" }
     #[cfg_attr(otas, otas::otas_session)]
     async fn lasting(x: &str) -> Result<&'static str, Box<dyn std::fmt::Debug + 'static>> { async {}.await; Ok("") }
