@@ -13,10 +13,10 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Says why an event was dropped, the first time.
+    /// Says why an event was dropped, the first time. A hook that drops one does what it is for, and is only counted.
     pub(crate) fn dropped(&self, reason: Reason) {
+        let Some((what, remedy)) = dropped(reason) else { return };
         if first(&self.dropped, reason) {
-            let (what, remedy) = dropped(reason);
             notice::warn(&format!("an event was dropped: {what}; {remedy} (said once; `stats` counts)"));
         }
     }
@@ -36,10 +36,11 @@ fn first(said: &AtomicU32, reason: Reason) -> bool {
     said.load(Ordering::Relaxed) & bit == 0 && said.fetch_or(bit, Ordering::Relaxed) & bit == 0
 }
 
-fn dropped(reason: Reason) -> (&'static str, &'static str) {
-    match reason {
+/// What happened, and what to do about it.
+fn dropped(reason: Reason) -> Option<(&'static str, &'static str)> {
+    Some(match reason {
+        Reason::ByHook => return None,
         Reason::QueueFull => ("the queue is full", "check that Brain runs and keeps up"),
-        Reason::ByHook => ("the event hook dropped it", "nothing is wrong if it was meant to"),
         Reason::HookPanicked => ("the event hook panicked", "correct the hook"),
         Reason::Unusable => ("it could not be written down", "please report this"),
         Reason::Expired => ("Brain could not take it for 15 minutes", "check Brain's URL and that it runs"),
@@ -53,7 +54,7 @@ fn dropped(reason: Reason) -> (&'static str, &'static str) {
             ("Brain refused the agent key", "check that the key belongs to this Brain and was not replaced")
         }
         Reason::Shutdown => ("the client was shut down", "shut down after the last call, with a longer deadline"),
-    }
+    })
 }
 
 fn retried(why: Reason) -> &'static str {
@@ -71,6 +72,15 @@ fn retried(why: Reason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_said_of_a_hook_that_drops_on_purpose() {
+        let told = Told::default();
+        told.dropped(Reason::ByHook);
+        assert_eq!(told.dropped.load(Ordering::Relaxed), 0);
+        told.dropped(Reason::HookPanicked);
+        assert_ne!(told.dropped.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn each_reason_is_said_once() {
