@@ -142,8 +142,7 @@ impl Context {
 
 /// A `return` that never runs tells the compiler this type, as the signature would.
 fn hint(output: Option<&[TokenTree]>) -> Option<Vec<TokenTree>> {
-    let type_ = item::nameable(output).filter(|type_| !type_.is_empty() && !item::is_opaque(output))?;
-    Some(type_)
+    item::nameable(output).filter(|type_| !type_.is_empty() && !item::is_opaque(output))
 }
 
 /// Not by token: to list those of a stream is a call to the compiler.

@@ -234,11 +234,11 @@ pub mod returned {
     use std::rc::Rc;
 
     #[cfg_attr(otas, otas::otas_session)]
-    async fn old() -> Old { async {}.await; todo!() }
+    async fn old() -> Old { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn old_inside() -> Result<Vec<Old>, String> { async {}.await; todo!() }
+    async fn old_inside() -> Result<Vec<Old>, String> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn old_path() -> super::Old { async {}.await; todo!() }
+    async fn old_path() -> super::Old { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
     async fn parentheses() -> (u8) { async {}.await; 1 }
     #[cfg_attr(otas, otas::otas_session)]
@@ -261,36 +261,36 @@ pub mod returned {
     #[cfg_attr(otas, otas::otas_session)]
     async fn needless_mutable_slice<'a>(x: &'a mut [u8]) -> Vec<&'a mut (u8, u8)> {
         async {}.await;
-        todo!()
+        panic!()
     }
     #[cfg_attr(otas, otas::otas_session)]
     async fn used_once<'a>() -> &'a str { async {}.await; "" }
     #[cfg_attr(otas, otas::otas_session)]
     async fn lasting(x: &str) -> Result<&'static str, Box<dyn std::fmt::Debug + 'static>> { async {}.await; Ok("") }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn called<'a>(x: &'a str) -> Box<dyn Fn(&'a str) -> &'a str> { async {}.await; todo!() }
+    async fn called<'a>(x: &'a str) -> Box<dyn Fn(&'a str) -> &'a str> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
     async fn bound<'a>(x: &'a str) -> Option<for<'b> fn(&'b str, &'a str) -> &'b str> { async {}.await; None }
     #[cfg_attr(otas, otas::otas_session)]
     async fn named_mixed<'a>(x: &'a str) -> Held { async {}.await; Held(x) }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn qualified() -> std::rc::Rc<std::string::String> { async {}.await; todo!() }
+    async fn qualified() -> std::rc::Rc<std::string::String> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn qualified_needlessly() -> std::collections::LinkedList<u8> { async {}.await; todo!() }
+    async fn qualified_needlessly() -> std::collections::LinkedList<u8> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn boxed() -> Box<Vec<u8>> { async {}.await; todo!() }
+    async fn boxed() -> Box<Vec<u8>> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn boxes() -> Vec<Box<u8>> { async {}.await; todo!() }
+    async fn boxes() -> Vec<Box<u8>> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn counted() -> Rc<String> { async {}.await; todo!() }
+    async fn counted() -> Rc<String> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn counted_twice() -> Rc<Rc<String>> { async {}.await; todo!() }
+    async fn counted_twice() -> Rc<Rc<String>> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn list() -> LinkedList<u8> { async {}.await; todo!() }
+    async fn list() -> LinkedList<u8> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
     async fn option() -> Option<Option<u8>> { async {}.await; None }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn complex() -> Result<Vec<Option<(u8, Box<dyn Fn(u8) -> Option<Vec<u8>>>)>>, Box<dyn Fn(Vec<Option<u8>>) -> Vec<u8>>> { async {}.await; todo!() }
+    async fn complex() -> Result<Vec<Option<(u8, Box<dyn Fn(u8) -> Option<Vec<u8>>>)>>, Box<dyn Fn(Vec<Option<u8>>) -> Vec<u8>>> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
     async fn unit() -> () { async {}.await; }
     #[cfg_attr(otas, otas::otas_session)]
@@ -306,11 +306,11 @@ pub mod returned {
     #[cfg_attr(otas, otas::otas_session)]
     async fn pointer() -> *const u8 { async {}.await; std::ptr::null() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn function() -> fn(x: u8) -> u8 { async {}.await; todo!() }
+    async fn function() -> fn(x: u8) -> u8 { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn unsafe_function() -> unsafe fn(u8) -> u8 { async {}.await; todo!() }
+    async fn unsafe_function() -> unsafe fn(u8) -> u8 { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn dynamic<'a>() -> Box<dyn Fn(&'a u8) -> (u8) + 'a> { async {}.await; todo!() }
+    async fn dynamic<'a>() -> Box<dyn Fn(&'a u8) -> (u8) + 'a> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
     async fn float() -> f32 { async {}.await; 1.0 }
     #[cfg_attr(otas, otas::otas_session)]
@@ -322,16 +322,16 @@ pub mod returned {
         #[cfg_attr(otas, otas::otas_session)]
         async fn again_inside(&self) -> Option<Äther> { async {}.await; None }
         #[cfg_attr(otas, otas::otas_session)]
-        async fn pair(&self) -> (Äther, self::Äther) { async {}.await; todo!() }
+        async fn pair(&self) -> (Äther, self::Äther) { async {}.await; panic!() }
     }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn hasher() -> std::collections::HashMap<u8, u8> { async {}.await; todo!() }
+    async fn hasher() -> std::collections::HashMap<u8, u8> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn cell() -> std::cell::Cell<u8> { async {}.await; todo!() }
+    async fn cell() -> std::cell::Cell<u8> { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn tuple<T: Iterator>(x: T) -> (T::Item, <T as Iterator>::Item, <T as std::iter::Iterator>::Item) { async {}.await; todo!() }
+    async fn tuple<T: Iterator>(x: T) -> (T::Item, <T as Iterator>::Item, <T as std::iter::Iterator>::Item) { async {}.await; panic!() }
     #[cfg_attr(otas, otas::otas_session)]
-    async fn keyword() -> super::r#try::Gen { async {}.await; todo!() }
+    async fn keyword() -> super::r#try::Gen { async {}.await; panic!() }
 }
 /// A keyword.
 pub mod r#try {
