@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Domain(Vec<Base>);
+pub struct ProjectDomain(Vec<Base>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Base {
@@ -50,7 +50,7 @@ enum HostRule {
     EndsWith(String),
 }
 
-impl Domain {
+impl ProjectDomain {
     /// What is below any of these URLs.
     pub(crate) fn below<'a>(bases: impl IntoIterator<Item = &'a Url>) -> Self {
         Self(bases.into_iter().filter_map(|url| Base::new(String::new(), url, false).ok()).collect())
@@ -67,7 +67,7 @@ impl Domain {
     }
 }
 
-impl FromStr for Domain {
+impl FromStr for ProjectDomain {
     type Err = Error;
 
     /// Reads base URLs, separated by commas.
@@ -81,7 +81,7 @@ impl FromStr for Domain {
     }
 }
 
-impl fmt::Display for Domain {
+impl fmt::Display for ProjectDomain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, base) in self.0.iter().enumerate() {
             if index > 0 {
@@ -213,11 +213,11 @@ mod tests {
     use super::*;
 
     fn holds(domain: &str, url: &str) -> bool {
-        domain.parse::<Domain>().unwrap().contains(&url.parse().unwrap())
+        domain.parse::<ProjectDomain>().unwrap().contains(&url.parse().unwrap())
     }
 
     fn refusal(domain: &str) -> String {
-        domain.parse::<Domain>().unwrap_err().to_string()
+        domain.parse::<ProjectDomain>().unwrap_err().to_string()
     }
 
     #[test]
@@ -270,10 +270,10 @@ mod tests {
     #[test]
     fn several_domains_are_separated_by_commas_and_none_holds_nothing() {
         assert!(holds("https://a.example , http://b.example:8080,", "http://b.example:8080/"));
-        assert!("".parse::<Domain>().unwrap().is_empty());
+        assert!("".parse::<ProjectDomain>().unwrap().is_empty());
         assert!(!holds(" , ", "https://a.example/"));
         assert_eq!(
-            "https://a.example, https://*.b.example/x".parse::<Domain>().unwrap().to_string(),
+            "https://a.example, https://*.b.example/x".parse::<ProjectDomain>().unwrap().to_string(),
             "https://a.example,https://*.b.example/x"
         );
     }

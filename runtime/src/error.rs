@@ -38,13 +38,13 @@ pub(crate) enum Kind {
     /// No connection to a server, or it broke.
     Unreachable { server: &'static str },
     /// A server refused the request: its status and its word, never the text of a page.
-    Refused { server: &'static str, status: u16, word: Option<String>, remedy: &'static str },
+    Rejected { server: &'static str, status: u16, word: Option<String>, remedy: &'static str },
     /// A server answered something that is not the protocol.
-    Answer { server: &'static str, status: u16, what: &'static str },
+    UnexpectedResponse { server: &'static str, status: u16, what: &'static str },
     /// Opening pauses after repeated failures.
-    Paused { failures: u32, retry_in: Duration },
+    BackingOff { failures: u32, retry_in: Duration },
     /// The meta cannot be sent.
-    Meta(String),
+    InvalidMeta(String),
     /// The session belongs to another process.
     Forked,
     /// The library's thread could not be started, or has ended.
@@ -61,7 +61,7 @@ impl Error {
     }
 
     pub(crate) fn meta(sentence: impl Into<String>) -> Self {
-        Self::new(Kind::Meta(sentence.into()))
+        Self::new(Kind::InvalidMeta(sentence.into()))
     }
 
     pub(crate) fn with_source(kind: Kind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -93,23 +93,23 @@ impl Error {
     }
 
     /// A server refused the request in its own words: the agent key, the user token, or the request.
-    pub fn is_refused(&self) -> bool {
-        matches!(self.kind(), Kind::Refused { .. })
+    pub fn is_rejected(&self) -> bool {
+        matches!(self.kind(), Kind::Rejected { .. })
     }
 
     /// A server answered something else than OTAS would: an HTML page, a redirect, half a JSON document, a token that cannot be decoded.
-    pub fn is_answer(&self) -> bool {
-        matches!(self.kind(), Kind::Answer { .. })
+    pub fn is_unexpected_response(&self) -> bool {
+        matches!(self.kind(), Kind::UnexpectedResponse { .. })
     }
 
     /// Opening pauses because the server failed several times in a row.
-    pub fn is_paused(&self) -> bool {
-        matches!(self.kind(), Kind::Paused { .. })
+    pub fn is_backing_off(&self) -> bool {
+        matches!(self.kind(), Kind::BackingOff { .. })
     }
 
     /// The meta is no JSON object, or too large.
-    pub fn is_meta(&self) -> bool {
-        matches!(self.kind(), Kind::Meta(_))
+    pub fn is_invalid_meta(&self) -> bool {
+        matches!(self.kind(), Kind::InvalidMeta(_))
     }
 
     /// The session was opened by another process: this one is its fork, and must open its own.
@@ -119,7 +119,7 @@ impl Error {
 
     /// The agent key was refused.
     pub(crate) fn is_key_refusal(&self) -> bool {
-        matches!(self.kind(), Kind::Refused { status: 401, .. })
+        matches!(self.kind(), Kind::Rejected { status: 401, .. })
     }
 
     /// The server could not do its work, as against refusing: several of these in a row make opening pause.
@@ -142,7 +142,7 @@ impl Error {
     /// The HTTP status of the answer, where there was one.
     pub fn status(&self) -> Option<u16> {
         match self.kind() {
-            Kind::Refused { status, .. } | Kind::Answer { status, .. } => Some(*status),
+            Kind::Rejected { status, .. } | Kind::UnexpectedResponse { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -151,23 +151,23 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind() {
-            Kind::Config(sentence) | Kind::Meta(sentence) => f.write_str(sentence),
+            Kind::Config(sentence) | Kind::InvalidMeta(sentence) => f.write_str(sentence),
             Kind::Disabled => f.write_str("OTAS is switched off by OTAS_DISABLED; unset it to open sessions"),
             Kind::Timeout { server, after } => {
                 write!(f, "{server} did not answer within {after:?}; check its URL and that it runs")
             }
             Kind::Unreachable { server } => write!(f, "{server} cannot be reached; check its URL and that it runs"),
-            Kind::Refused { server, status, word, remedy } => {
+            Kind::Rejected { server, status, word, remedy } => {
                 write!(f, "{server} refused the request with status {status}")?;
                 if let Some(word) = word {
                     write!(f, " ({word})")?;
                 }
                 write!(f, "; {remedy}")
             }
-            Kind::Answer { server, status, what } => {
+            Kind::UnexpectedResponse { server, status, what } => {
                 write!(f, "{server} answered with status {status} and {what}; check that its URL names an OTAS server")
             }
-            Kind::Paused { failures, retry_in } => write!(
+            Kind::BackingOff { failures, retry_in } => write!(
                 f,
                 "opening sessions pauses for {retry_in:.1?} after {failures} failures in a row; the first warning says why"
             ),

@@ -40,66 +40,54 @@
 //! | `tower` | no | `tower::SessionLayer`: a server layer that keeps a session while the response body is polled |
 //! | `testing` | no | `testing`: a local OTAS in this process |
 
-// What an annotated call does: the expansion, its future, its meta.
+// What the expansion of the attribute calls.
 #[doc(hidden)]
-#[path = "private.rs"]
+#[path = "attribute/mod.rs"]
 pub mod __private;
-mod run;
 mod meta;
 
-// Clients and sessions.
-mod default;
-mod client;
-mod opening;
-mod pause;
-mod session;
-mod scope;
-mod renewal;
-mod token;
-
-// Where a session goes along.
-mod propagate;
-#[cfg(feature = "tower")]
-pub mod tower;
-
-// The user's requests.
+// What users call inside an annotated function.
 pub mod http;
-mod domain;
+mod context;
 
-// What is told of them, and how it gets there.
-mod event;
-mod redact;
+// Sessions, and the client that opens them.
+mod session;
+mod client;
+
+// From a finished call to Brain, and back.
 mod delivery;
-
-// Reading it back.
 pub mod audit;
-
-// The servers: the threads and clients that talk to them, and their words.
-mod process;
-mod link;
-mod wire;
-
-// What all of it stands on.
 mod config;
+pub mod event;
+mod redact;
+
+// The ground that everything stands on.
+mod server;
+mod wire;
+mod domain;
+mod token;
+mod error;
+mod backoff;
+mod sync;
 #[cfg_attr(not(feature = "testing"), expect(unreachable_pub, dead_code, reason = "public as `testing::World` alone"))]
 mod world;
-mod notice;
-mod error;
+mod text;
+mod warn;
 
-// For the tests of others.
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use client::Client;
 pub use config::{Config, ConfigBuilder};
-pub use default::{Guard, flush, init, shutdown};
-pub use delivery::{Dropped, Left, Stats};
-pub use domain::Domain;
+pub use context::global::{FlushGuard, flush, init, shutdown};
+pub use context::propagate::{InSession, SessionExt, spawn, spawn_blocking};
+#[cfg(feature = "tower")]
+pub use context::tower;
+pub use delivery::{Undelivered, stats};
+pub use domain::ProjectDomain;
 pub use error::{Error, Result};
-pub use event::{Event, Message};
 #[doc = include_str!("attribute.md")]
 pub use otas_macros::otas_session;
-pub use propagate::{SessionExt, WithSession, spawn, spawn_blocking};
 pub use reqwest;
 pub use session::Session;
 pub use token::{SessionId, Token};

@@ -73,14 +73,14 @@ impl fmt::Debug for Token {
 }
 
 /// The session that a call belongs to; one allocation for each session, shared by its calls.
-pub(crate) struct Origin {
+pub(crate) struct SessionCredentials {
     /// The session's id: its events are delivered one at a time, in the order of completion.
     pub(crate) session_id: SessionId,
     /// The session's token, which Brain asks for with each event.
     pub(crate) token: HeaderValue,
 }
 
-impl fmt::Debug for Origin {
+impl fmt::Debug for SessionCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Origin").field("session_id", &self.session_id).finish_non_exhaustive()
     }
@@ -90,7 +90,7 @@ impl fmt::Debug for Origin {
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     /// The session's id and its token, as the events of its calls carry them.
-    pub(crate) origin: Arc<Origin>,
+    pub(crate) origin: Arc<SessionCredentials>,
     pub(crate) agent_id: Arc<str>,
     pub(crate) expires_at: SystemTime,
     pub(crate) life: Duration,
@@ -128,7 +128,7 @@ impl Grant {
         let mut header = HeaderValue::from_str(jwt).ok()?;
         header.set_sensitive(true);
         Some(Self {
-            origin: Arc::new(Origin { session_id: claims.agent_session_id.as_str().into(), token: header }),
+            origin: Arc::new(SessionCredentials { session_id: claims.agent_session_id.as_str().into(), token: header }),
             agent_id: claims.agent_id.into(),
             expires_at: SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(claims.exp).ok()?)?,
             life: Duration::try_from_secs_f64(claims.exp - claims.iat).ok()?,

@@ -50,7 +50,7 @@ pub(crate) struct SessionGrant {
 }
 
 /// The status word of an answer, if it is one: a refusal may echo what was sent after a colon, so that nothing else is ever shown.
-pub(crate) fn status_word(body: &[u8]) -> Option<String> {
+pub(crate) fn error_code(body: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Refusal {
         status_description: String,

@@ -51,7 +51,7 @@ impl Events {
     }
 
     /// Whether Brain's limit of 500 was reached: then later events are there, most likely, and nothing can show them.
-    pub fn is_cut(&self) -> bool {
+    pub fn is_truncated(&self) -> bool {
         self.events.len() >= read::SHOWN
     }
 

@@ -20,7 +20,7 @@ pub struct Timeline {
     session_id: SessionId,
     entries: Vec<Entry>,
     repeats: usize,
-    is_cut: bool,
+    is_truncated: bool,
 }
 
 /// One call of a [`Timeline`].
@@ -50,14 +50,14 @@ impl Timeline {
     }
 
     /// Whether Brain's limit of 500 events was reached, so that later ones are missing.
-    pub fn is_cut(&self) -> bool {
-        self.is_cut
+    pub fn is_truncated(&self) -> bool {
+        self.is_truncated
     }
 }
 
 impl From<Events> for Timeline {
     fn from(events: Events) -> Self {
-        let (session_id, is_cut, count) = (events.session_id().clone(), events.is_cut(), events.len());
+        let (session_id, is_truncated, count) = (events.session_id().clone(), events.is_truncated(), events.len());
         let mut seen = HashSet::new();
         let mut events: Vec<_> =
             events.into_iter().filter(|event| event.id.clone().is_none_or(|id| seen.insert(id))).collect();
@@ -68,7 +68,7 @@ impl From<Events> for Timeline {
         let since =
             |event: &EventRecord| start(event).zip(first).and_then(|(start, first)| start.duration_since(first).ok());
         let entries = events.into_iter().map(|event| Entry { since_start: since(&event).unwrap_or_default(), event });
-        Self { session_id, entries: entries.collect(), repeats, is_cut }
+        Self { session_id, entries: entries.collect(), repeats, is_truncated }
     }
 }
 
@@ -90,7 +90,7 @@ impl fmt::Display for Timeline {
         if self.repeats > 0 {
             writeln!(f, "(repeated deliveries left out: {})", self.repeats)?;
         }
-        if self.is_cut {
+        if self.is_truncated {
             writeln!(f, "(Brain shows the first 500 events of a session; later ones are missing)")?;
         }
         Ok(())

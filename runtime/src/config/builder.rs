@@ -1,15 +1,13 @@
 //! The builder of a configuration: its fields, each with what happens where it is not set.
 
-mod check;
-
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::config::key::Origin;
-use crate::config::sources::{Given, Manifest, Variables};
+use crate::config::key::KeyOrigin;
+use crate::config::sources::{Env, Manifest, Setting};
 use crate::error::Result;
 use crate::event::{Event, Hook};
 use crate::world::World;
@@ -23,27 +21,27 @@ const BODY_LIMIT: usize = 16 * 1024;
 /// Builds a [`Config`]; every field says what happens when it is not set.
 #[derive(Clone)]
 pub struct ConfigBuilder {
-    variables: Variables,
-    keys: Vec<(String, Origin)>,
-    domain: Option<Given>,
-    project_id: Option<Given>,
-    uasam: Option<Given>,
-    brain: Option<Given>,
-    user_token: Option<Given>,
-    sensitive: Vec<Given>,
-    connect_timeout: Duration,
-    open_timeout: Duration,
-    renew_before: Duration,
-    http: Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>,
-    redirects: usize,
-    request_timeout: Option<Duration>,
-    body_limit: usize,
-    on_event: Option<Hook>,
-    world: World,
+    pub(super) variables: Env,
+    pub(super) keys: Vec<(String, KeyOrigin)>,
+    pub(super) domain: Option<Setting>,
+    pub(super) project_id: Option<Setting>,
+    pub(super) uasam: Option<Setting>,
+    pub(super) brain: Option<Setting>,
+    pub(super) user_token: Option<Setting>,
+    pub(super) sensitive: Vec<Setting>,
+    pub(super) connect_timeout: Duration,
+    pub(super) open_timeout: Duration,
+    pub(super) renew_before: Duration,
+    pub(super) http: Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>,
+    pub(super) redirects: usize,
+    pub(super) request_timeout: Option<Duration>,
+    pub(super) body_limit: usize,
+    pub(super) on_event: Option<Hook>,
+    pub(super) world: World,
 }
 
 impl ConfigBuilder {
-    pub(crate) fn new(variables: Variables) -> Self {
+    pub(crate) fn new(variables: Env) -> Self {
         Self {
             variables,
             keys: Vec::new(),
@@ -72,10 +70,10 @@ impl ConfigBuilder {
             return Ok(self); // nothing of them is used
         }
         if let Some(given) = variables.get("OTAS_AGENT_KEY")? {
-            self.keys.push((given.origin.clone(), Origin::Fixed { text: given.value, setting: given.origin }));
+            self.keys.push((given.origin.clone(), KeyOrigin::Fixed { text: given.value, setting: given.origin }));
         }
         if let Some(given) = variables.get("OTAS_AGENT_KEY_FILE")? {
-            self.keys.push((given.origin, Origin::File(given.value.into())));
+            self.keys.push((given.origin, KeyOrigin::File(given.value.into())));
         }
         self.domain = variables.get("OTAS_PROJECT_DOMAIN")?;
         self.project_id = variables.get("OTAS_PROJECT_ID")?;
@@ -90,7 +88,7 @@ impl ConfigBuilder {
     pub(crate) fn manifest(mut self, manifest: Manifest) -> Self {
         self.keys = manifest
             .agent_key
-            .map(|given| (given.origin.clone(), Origin::Fixed { text: given.value, setting: given.origin }))
+            .map(|given| (given.origin.clone(), KeyOrigin::Fixed { text: given.value, setting: given.origin }))
             .into_iter()
             .collect();
         self.project_id = manifest.project_id.filter(|given| !given.value.is_empty());
@@ -102,14 +100,14 @@ impl ConfigBuilder {
     /// is needed.
     pub fn agent_key(mut self, key: impl Into<String>) -> Self {
         let setting = "the field `agent_key`".to_owned();
-        self.keys.push((setting.clone(), Origin::Fixed { text: key.into(), setting }));
+        self.keys.push((setting.clone(), KeyOrigin::Fixed { text: key.into(), setting }));
         self
     }
 
     /// A file that holds the agent's key and nothing else. It is read when the configuration is built, before each session, and when the key
     /// is refused: sessions go on under the new key. While it cannot be read, or holds no key, the last one stays in use.
     pub fn agent_key_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.keys.push(("the field `agent_key_file`".to_owned(), Origin::File(path.into())));
+        self.keys.push(("the field `agent_key_file`".to_owned(), KeyOrigin::File(path.into())));
         self
     }
 
@@ -119,44 +117,44 @@ impl ConfigBuilder {
     where
         F: Fn() -> Result<String, Box<dyn std::error::Error + Send + Sync>> + Send + Sync + 'static,
     {
-        self.keys.push(("the field `agent_key_provider`".to_owned(), Origin::Provider(Arc::new(provider))));
+        self.keys.push(("the field `agent_key_provider`".to_owned(), KeyOrigin::Provider(Arc::new(provider))));
         self
     }
 
-    /// The project's domain: base URLs, comma-separated; see [`Domain`](crate::Domain). Unset or empty: no URL gets the token, every call is one to the
+    /// The project's domain: base URLs, comma-separated; see [`ProjectDomain`](crate::ProjectDomain). Unset or empty: no URL gets the token, every call is one to the
     /// outside, and a warning says so.
     pub fn project_domain(mut self, domain: impl Into<String>) -> Self {
-        self.domain = Given::field(domain, "project_domain");
+        self.domain = Setting::field(domain, "project_domain");
         self
     }
 
     /// The project's id. Unset: Brain takes the project from the agent key; reading back needs it.
     pub fn project_id(mut self, id: impl Into<String>) -> Self {
-        self.project_id = Given::field(id, "project_id");
+        self.project_id = Setting::field(id, "project_id");
         self
     }
 
     /// The base URL of UASAM, where sessions are opened. Unset: `http://localhost:8000`.
     pub fn uasam_url(mut self, url: impl Into<String>) -> Self {
-        self.uasam = Given::field(url, "uasam_url");
+        self.uasam = Setting::field(url, "uasam_url");
         self
     }
 
     /// The base URL of Brain, where calls are logged. Unset: `http://localhost:8002`.
     pub fn brain_url(mut self, url: impl Into<String>) -> Self {
-        self.brain = Given::field(url, "brain_url");
+        self.brain = Setting::field(url, "brain_url");
         self
     }
 
     /// A person's token, for reading sessions and events back. Unset: nothing can be read back.
     pub fn user_token(mut self, token: impl Into<String>) -> Self {
-        self.user_token = Given::field(token, "user_token");
+        self.user_token = Setting::field(token, "user_token");
         self
     }
 
     /// More header names, comma-separated, whose values no event may hold, beyond the built-in list. May be given several times.
     pub fn sensitive_headers(mut self, names: impl Into<String>) -> Self {
-        self.sensitive.extend(Given::field(names, "sensitive_headers"));
+        self.sensitive.extend(Setting::field(names, "sensitive_headers"));
         self
     }
 
@@ -181,7 +179,7 @@ impl ConfigBuilder {
 
     /// How the client for your own requests is built. A function, because each tokio runtime gets a client of its own: a
     /// [`reqwest::Client`] hangs or fails when it outlives the runtime that opened its connections. A redirect policy that it sets is
-    /// replaced: redirects are followed by this library, hop by hop ([`redirects`](Self::redirects)), because reqwest would
+    /// replaced: redirects are followed by this library, hop by hop ([`max_redirects`](Self::max_redirects)), because reqwest would
     /// carry the token to whatever host a redirect names. Unset: [`reqwest::Client::builder`].
     ///
     /// Hop by hop means: a timeout of the builder's counts for each hop anew ([`request_timeout`](Self::request_timeout) for all of them), and
@@ -201,7 +199,7 @@ impl ConfigBuilder {
 
     /// How many redirects a request of yours may follow; one more is an error of kind [`is_redirect`](reqwest::Error::is_redirect). With 0
     /// the redirect itself is the answer. Unset: 10, as in reqwest.
-    pub fn redirects(mut self, most: usize) -> Self {
+    pub fn max_redirects(mut self, most: usize) -> Self {
         self.redirects = most;
         self
     }

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
 
 use crate::error::{Error, Kind, Result};
-use crate::notice;
+use crate::sync::lock;
+use crate::warn::{self, OnceFlag};
 
 const PREFIX: &str = "agent_";
 /// `agent_`, 11 characters that name the key, an underscore, and 43 characters of secret.
@@ -22,16 +22,16 @@ type Provide = dyn Fn() -> Result<String, Box<dyn std::error::Error + Send + Syn
 pub(crate) struct KeySource(Arc<Inner>);
 
 struct Inner {
-    origin: Origin,
+    origin: KeyOrigin,
     current: Mutex<HeaderValue>,
     /// It was said that the source cannot be read; until it can.
-    said_unreadable: AtomicBool,
+    warned_unreadable: OnceFlag,
     /// It was said that the key is refused; until one works.
-    said_refused: AtomicBool,
+    warned_rejected: OnceFlag,
 }
 
 #[derive(Clone)]
-pub(crate) enum Origin {
+pub(crate) enum KeyOrigin {
     /// A text, and the name of the setting that held it.
     Fixed {
         text: String,
@@ -41,7 +41,7 @@ pub(crate) enum Origin {
     Provider(Arc<Provide>),
 }
 
-impl Origin {
+impl KeyOrigin {
     fn read(&self) -> Result<HeaderValue> {
         match self {
             Self::Fixed { text, setting } => check(text, setting),
@@ -58,29 +58,29 @@ impl Origin {
 
 impl KeySource {
     /// Reads and checks the key.
-    pub(crate) fn open(origin: Origin) -> Result<Self> {
+    pub(crate) fn open(origin: KeyOrigin) -> Result<Self> {
         let current = Mutex::new(origin.read()?);
-        let (said_unreadable, said_refused) = Default::default();
-        Ok(Self(Arc::new(Inner { origin, current, said_unreadable, said_refused })))
+        let (warned_unreadable, warned_rejected) = (OnceFlag::new(), OnceFlag::new());
+        Ok(Self(Arc::new(Inner { origin, current, warned_unreadable, warned_rejected })))
     }
 
     /// The key that was read last, marked sensitive.
     pub(crate) fn current(&self) -> HeaderValue {
-        self.0.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0.current).clone()
     }
 
     /// Reads the key anew; whether it is another one now. A file or provider that fails leaves the key as it was. May block.
     pub(crate) fn reread(&self) -> bool {
-        if matches!(self.0.origin, Origin::Fixed { .. }) {
+        if matches!(self.0.origin, KeyOrigin::Fixed { .. }) {
             return false;
         }
         match self.0.origin.read() {
             Ok(key) => {
-                let mut current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut current = lock(&self.0.current);
                 let changed = *current != key;
                 *current = key;
                 drop(current);
-                self.0.said_unreadable.store(false, Ordering::Relaxed);
+                self.0.warned_unreadable.reset();
                 if changed {
                     tracing::info!(target: "otas", "the agent key was read anew: another one is in use");
                 }
@@ -89,7 +89,7 @@ impl KeySource {
             Err(error) => {
                 let text =
                     format!("the agent key could not be read anew; the last one stays in use: {}", error.with_causes());
-                notice::warn_once(&self.0.said_unreadable, &text);
+                warn::once(&self.0.warned_unreadable, &text);
                 false
             }
         }
@@ -97,25 +97,25 @@ impl KeySource {
 
     /// The key was taken.
     pub(crate) fn has_worked(&self) {
-        self.0.said_refused.store(false, Ordering::Relaxed);
+        self.0.warned_rejected.reset();
     }
 
     /// The key was refused, and there is no other: said once, until one works.
     pub(crate) fn was_refused(&self, error: &Error) {
         let remedy = match &self.0.origin {
-            Origin::Fixed { setting, .. } => format!(
+            KeyOrigin::Fixed { setting, .. } => format!(
                 "set {setting} to a new key and start the program again (a key in a file, OTAS_AGENT_KEY_FILE, can be exchanged while it \
                  runs)"
             ),
-            Origin::File(path) => {
+            KeyOrigin::File(path) => {
                 format!("put a new key into `{}`: it is read anew, without a restart", path.display())
             }
-            Origin::Provider(_) => {
+            KeyOrigin::Provider(_) => {
                 "let the field `agent_key_provider` give a new key: it is asked anew, without a restart".to_owned()
             }
         };
-        notice::warn_once(
-            &self.0.said_refused,
+        warn::once(
+            &self.0.warned_rejected,
             &format!(
                 "no session is opened until there is another agent key: {error}; {remedy}. Calls go on without a session"
             ),
@@ -124,12 +124,12 @@ impl KeySource {
 
     /// Whether the key is in a file: reading that costs nothing to speak of.
     pub(crate) fn is_file(&self) -> bool {
-        matches!(self.0.origin, Origin::File(_))
+        matches!(self.0.origin, KeyOrigin::File(_))
     }
 
     /// Whether the key can change while the program runs.
     pub(crate) fn can_change(&self) -> bool {
-        !matches!(self.0.origin, Origin::Fixed { .. })
+        !matches!(self.0.origin, KeyOrigin::Fixed { .. })
     }
 }
 
@@ -175,9 +175,9 @@ fn check(text: &str, setting: &str) -> Result<HeaderValue> {
 impl fmt::Debug for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.origin {
-            Origin::Fixed { setting, .. } => write!(f, "KeySource({setting})"),
-            Origin::File(path) => write!(f, "KeySource({})", path.display()),
-            Origin::Provider(_) => f.write_str("KeySource(provider)"),
+            KeyOrigin::Fixed { setting, .. } => write!(f, "KeySource({setting})"),
+            KeyOrigin::File(path) => write!(f, "KeySource({})", path.display()),
+            KeyOrigin::Provider(_) => f.write_str("KeySource(provider)"),
         }
     }
 }

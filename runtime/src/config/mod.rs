@@ -3,6 +3,7 @@
 mod builder;
 mod key;
 mod sources;
+mod validate;
 
 use std::fmt;
 use std::path::Path;
@@ -12,13 +13,13 @@ use std::time::Duration;
 use http::HeaderValue;
 use url::Url;
 
-use crate::domain::Domain;
+use crate::domain::ProjectDomain;
 use crate::error::Result;
 use crate::world::World;
 
 pub use builder::ConfigBuilder;
 pub(crate) use key::KeySource;
-use sources::{Manifest, Variables};
+use sources::{Env, Manifest};
 
 /// Settings of a [`Client`](crate::Client), checked. Cheap to clone; `Debug` shows no secret.
 ///
@@ -26,7 +27,7 @@ use sources::{Manifest, Variables};
 /// | --- | --- | --- | --- |
 /// | `OTAS_AGENT_KEY` | [`agent_key`](ConfigBuilder::agent_key) | the agent's key | needed, or the next one |
 /// | `OTAS_AGENT_KEY_FILE` | [`agent_key_file`](ConfigBuilder::agent_key_file) | a file that holds the key; read anew before each session and when the key is refused | needed, or the one above |
-/// | `OTAS_PROJECT_DOMAIN` | [`project_domain`](ConfigBuilder::project_domain) | base URLs that get the token, comma-separated ([`Domain`]) | no URL gets it; a warning |
+/// | `OTAS_PROJECT_DOMAIN` | [`project_domain`](ConfigBuilder::project_domain) | base URLs that get the token, comma-separated ([`ProjectDomain`]) | no URL gets it; a warning |
 /// | `OTAS_PROJECT_ID` | [`project_id`](ConfigBuilder::project_id) | the project, told to Brain and needed to read back | Brain takes it from the key |
 /// | `OTAS_UASAM_URL` | [`uasam_url`](ConfigBuilder::uasam_url) | where sessions are opened | `http://localhost:8000` |
 /// | `OTAS_BRAIN_URL` | [`brain_url`](ConfigBuilder::brain_url) | where calls are logged | `http://localhost:8002` |
@@ -52,7 +53,7 @@ pub(crate) struct Settings {
     /// `None` only where OTAS is switched off.
     pub(crate) key: Option<KeySource>,
     pub(crate) disabled: bool,
-    pub(crate) domain: Domain,
+    pub(crate) domain: ProjectDomain,
     pub(crate) project_id: Option<String>,
     pub(crate) uasam: Url,
     pub(crate) brain: Url,
@@ -72,7 +73,7 @@ pub(crate) struct Settings {
 impl Config {
     /// Starts from nothing but the defaults of each field. `OTAS_DISABLED` is read all the same: the operator's switch beats everything.
     pub fn builder() -> ConfigBuilder {
-        ConfigBuilder::new(Variables::of_process())
+        ConfigBuilder::new(Env::of_process())
     }
 
     /// Reads the environment: the variables of the table above. No `.env` file is loaded.
@@ -81,7 +82,7 @@ impl Config {
     ///
     /// [`is_config`](crate::Error::is_config): a variable that is missing or wrong; the text names it and says what to do.
     pub fn from_env() -> Result<Self> {
-        ConfigBuilder::new(Variables::of_process()).variables()?.build()
+        ConfigBuilder::new(Env::of_process()).variables()?.build()
     }
 
     /// Reads the given pairs as if they were the environment; of a name that is given twice the last one counts. For programs that keep
@@ -98,7 +99,7 @@ impl Config {
     /// As [`from_env`](Self::from_env).
     pub fn from_vars<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self> {
         let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        ConfigBuilder::new(Variables::of_pairs(pairs)).variables()?.build()
+        ConfigBuilder::new(Env::of_pairs(pairs)).variables()?.build()
     }
 
     /// Reads `OtasAgentManifest.md`, the file that OTAS hands to operators: project id, agent key and project domain come from it, every
@@ -109,7 +110,7 @@ impl Config {
     /// [`is_config`](crate::Error::is_config): the file cannot be read, a line is missing, doubled or wrong (the text names the line), or a
     /// variable is wrong.
     pub fn from_manifest(path: impl AsRef<Path>) -> Result<Self> {
-        let variables = Variables::of_process();
+        let variables = Env::of_process();
         let builder = ConfigBuilder::new(variables.clone()).variables()?;
         if variables.disabled()? {
             return builder.build(); // the file may well be missing where OTAS is switched off
@@ -118,7 +119,7 @@ impl Config {
     }
 
     /// The project's domain.
-    pub fn domain(&self) -> &Domain {
+    pub fn domain(&self) -> &ProjectDomain {
         &self.0.domain
     }
 

@@ -8,12 +8,12 @@ use crate::error::{Error, Kind, Result};
 
 /// A text and the setting that it comes from: a variable, a field, or a line of a file.
 #[derive(Clone)]
-pub(crate) struct Given {
+pub(crate) struct Setting {
     pub(crate) value: String,
     pub(crate) origin: String,
 }
 
-impl Given {
+impl Setting {
     pub(crate) fn new(value: &str, origin: &str) -> Self {
         Self { value: value.to_owned(), origin: origin.to_owned() }
     }
@@ -33,11 +33,11 @@ impl Given {
 
 /// Looks a variable up. The process environment has this one door, so that tests can put in their own.
 #[derive(Clone)]
-pub(crate) struct Variables(Arc<LookUp>);
+pub(crate) struct Env(Arc<LookUp>);
 
 type LookUp = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
-impl Variables {
+impl Env {
     pub(crate) fn of_process() -> Self {
         #[expect(clippy::disallowed_methods, reason = "the one door to the process environment")]
         Self(Arc::new(|name| std::env::var_os(name)))
@@ -48,13 +48,13 @@ impl Variables {
     }
 
     /// The trimmed value; `None` where it is unset or empty, as many a container leaves it.
-    pub(crate) fn get(&self, name: &str) -> Result<Option<Given>> {
+    pub(crate) fn get(&self, name: &str) -> Result<Option<Setting>> {
         let Some(value) = (self.0)(name) else { return Ok(None) };
         let Ok(value) = value.into_string() else {
             return Err(Error::config(format!("{name} holds bytes that are not UTF-8; set it to plain text")));
         };
         let value = value.trim();
-        Ok((!value.is_empty()).then(|| Given::new(value, name)))
+        Ok((!value.is_empty()).then(|| Setting::new(value, name)))
     }
 
     /// `OTAS_DISABLED`: whether the operator has switched OTAS off.
@@ -75,9 +75,9 @@ impl Variables {
 /// The three values of a manifest, each with the line that it stands on.
 #[derive(Default)]
 pub(crate) struct Manifest {
-    pub(crate) project_id: Option<Given>,
-    pub(crate) agent_key: Option<Given>,
-    pub(crate) project_domain: Option<Given>,
+    pub(crate) project_id: Option<Setting>,
+    pub(crate) agent_key: Option<Setting>,
+    pub(crate) project_domain: Option<Setting>,
 }
 
 impl Manifest {
@@ -111,7 +111,7 @@ impl Manifest {
                     "{origin}: `{label}` has no value between backticks; copy the line from OTAS again"
                 )));
             };
-            *slot = Some(Given::new(value.trim(), &origin));
+            *slot = Some(Setting::new(value.trim(), &origin));
         }
         for (slot, label) in [
             (&manifest.project_id, "Project ID"),
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_switch_takes_eight_words_in_any_case_and_nothing_else() {
-        let disabled = |value: &str| Variables::of_pairs(vec![("OTAS_DISABLED".into(), value.into())]).disabled();
+        let disabled = |value: &str| Env::of_pairs(vec![("OTAS_DISABLED".into(), value.into())]).disabled();
         for word in ["true", "1", "YES", "On"] {
             assert!(disabled(word).unwrap());
         }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
-use super::make::{Keys, Make};
-use super::plan::{Flying, Item, Plan};
+use super::encoder::{Keys, Make};
 use super::queue::{Entry, Queue};
 use super::schedule::Pause;
+use super::scheduler::{Flying, Item, Plan};
 use super::stats::Reason;
 use super::verdict::{Outcome, Verdict, judge};
-use crate::event::{Call, Post};
+use crate::event::{EncodedEvent, RawCall};
 
 /// How long delivery goes on when nobody is left who could record or wait.
 const WIND_DOWN: Duration = Duration::from_secs(5);
@@ -22,8 +22,8 @@ pub(super) const REST: Duration = Duration::from_millis(2);
 
 /// What an event is sent as, once it was its turn.
 pub(crate) enum Load {
-    Call(Box<Call>),
-    Post(Post, HeaderValue),
+    RawCall(Box<RawCall>),
+    EncodedEvent(EncodedEvent, HeaderValue),
 }
 
 /// An event that is under way.
@@ -33,7 +33,7 @@ pub(crate) struct Flight {
 
 /// What one event is sent as.
 pub(crate) struct Parcel {
-    pub(crate) post: Post,
+    pub(crate) post: EncodedEvent,
     pub(crate) token: HeaderValue,
 }
 
@@ -82,7 +82,7 @@ impl Engine {
         }
         for entry in self.inbox.drain(..) {
             let session = entry.call.origin.session_id.clone();
-            self.plan.push(&session, Item::new(entry.ticket, entry.recorded_at, Load::Call(entry.call)));
+            self.plan.push(&session, Item::new(entry.ticket, entry.recorded_at, Load::RawCall(entry.call)));
         }
         for item in self.plan.expired(now) {
             self.queue.dropped(item.ticket, item.why);
@@ -115,7 +115,7 @@ impl Engine {
     /// would hold up the event that is under way.
     pub(crate) fn has_to_make_after(&self, flight: &Flight) -> bool {
         self.make.hook.is_none()
-            && self.plan.after(&flight.flying).is_some_and(|item| matches!(item.load, Load::Call(_)))
+            && self.plan.after(&flight.flying).is_some_and(|item| matches!(item.load, Load::RawCall(_)))
     }
 
     /// Makes the event that goes after this one, for which there is time while this one is under way.
@@ -128,11 +128,11 @@ impl Engine {
     }
 
     fn make(&mut self, item: &mut Item<Load>) -> Result<(), Reason> {
-        if let Load::Call(call) = &item.load {
+        if let Load::RawCall(call) = &item.load {
             let token = call.origin.token.clone();
             let post = self.make.post(call, &mut self.keys, self.queue.room(item.ticket))?;
             self.queue.reweigh(&mut item.ticket, post.weight());
-            item.load = Load::Post(post, token);
+            item.load = Load::EncodedEvent(post, token);
         }
         Ok(())
     }
@@ -140,8 +140,8 @@ impl Engine {
     fn parcel(&mut self, item: &mut Item<Load>) -> Result<Parcel, Reason> {
         self.make(item)?;
         match &item.load {
-            Load::Post(post, token) => Ok(Parcel { post: post.clone(), token: token.clone() }),
-            Load::Call(_) => Err(Reason::Unusable),
+            Load::EncodedEvent(post, token) => Ok(Parcel { post: post.clone(), token: token.clone() }),
+            Load::RawCall(_) => Err(Reason::Unusable),
         }
     }
 

@@ -7,30 +7,30 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{HeaderValue, Method};
 use url::Url;
 
-use super::make::{Key, Make};
-use crate::event::{Call, Captured, End, Headers};
+use super::encoder::{Key, Make};
+use crate::event::{CapturedBody, End, HeaderBlock, RawCall};
 use crate::redact::Redactor;
-use crate::token::Origin;
+use crate::token::SessionCredentials;
 
 pub(crate) const TOKEN: &str = "eyJtoken.of.the-session";
 pub(crate) const AGENT_KEY: &str = "agent_0123456789a_0123456789012345678901234567890123456789012";
 
-pub(crate) fn call(session: &str, sequence: u64) -> Call {
+pub(crate) fn call(session: &str, sequence: u64) -> RawCall {
     heavy_call(session, sequence, 0)
 }
 
 /// With a response body of so many bytes.
-pub(crate) fn heavy_call(session: &str, sequence: u64, bytes: usize) -> Call {
-    Call {
-        origin: Arc::new(Origin { session_id: session.into(), token: HeaderValue::from_static(TOKEN) }),
+pub(crate) fn heavy_call(session: &str, sequence: u64, bytes: usize) -> RawCall {
+    RawCall {
+        origin: Arc::new(SessionCredentials { session_id: session.into(), token: HeaderValue::from_static(TOKEN) }),
         sequence,
         method: Method::GET,
         url: Url::parse("https://api.example.com/v1/items?limit=3").unwrap(),
-        request_headers: Headers::default(),
-        request_body: Captured::default(),
+        request_headers: HeaderBlock::default(),
+        request_body: CapturedBody::default(),
         status: 200,
-        response_headers: Headers::default(),
-        response_body: Captured { prefix: vec![b'a'; bytes], total: bytes as u64, shed: false },
+        response_headers: HeaderBlock::default(),
+        response_body: CapturedBody { prefix: vec![b'a'; bytes], total: bytes as u64, shed: false },
         started_at: UNIX_EPOCH + Duration::from_secs(1_767_323_045),
         latency: Duration::from_millis(12),
         first_byte: Some(Duration::from_millis(7)),

@@ -1,14 +1,14 @@
 //! Delivery: takes finished calls from any thread, and brings them to Brain on the library's own.
 
-mod brain;
+mod encoder;
 mod engine;
+mod exporter;
 #[cfg(test)]
 pub(crate) mod fake;
-mod make;
-mod plan;
 mod queue;
 mod schedule;
-mod stats;
+mod scheduler;
+pub mod stats;
 mod told;
 mod verdict;
 mod worker;
@@ -16,19 +16,21 @@ mod worker;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-pub(crate) use brain::Brain;
-pub(crate) use make::{Key, Make};
-pub use stats::{Dropped, Left, Stats};
+pub(crate) use encoder::{Key, Make};
+pub(crate) use exporter::Brain;
+pub(crate) use stats::Stats;
+pub use stats::Undelivered;
 pub(crate) use worker::Destination;
 
 use crate::config::{KeySource, Settings};
-use crate::event::Call;
+use crate::event::RawCall;
 use crate::redact::Redactor;
+use crate::sync::lock;
 use crate::world::World;
 use engine::Engine;
 use queue::{Queue, Recorded, Watch};
@@ -98,14 +100,14 @@ impl Delivery {
     }
 
     /// Takes in a finished call: a push, on any thread, within a runtime or without one. What cannot be taken in is counted as dropped.
-    pub(crate) fn record(&self, call: Call) {
+    pub(crate) fn record(&self, call: RawCall) {
         if self.queue.record(call, self.world.now()) == Recorded::Start {
             self.start();
         }
     }
 
     fn start(&self) {
-        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let parts = lock(&self.parts).take();
         if let Some((engine, destination)) = parts {
             // If it cannot run, the engine is dropped, and counts what was recorded.
             (self.threads.worker)(Box::pin(worker::run(self.queue.clone(), engine, destination, self.world.clone())));
@@ -123,14 +125,14 @@ impl Delivery {
     }
 
     /// Waits until the events recorded so far are delivered or dropped, or until the deadline; tells how many are left. Our own pauses end.
-    pub(crate) async fn flush(&self, deadline: Duration) -> Left {
-        let Some(watch) = self.queue.watch() else { return Left::default() };
+    pub(crate) async fn flush(&self, deadline: Duration) -> Undelivered {
+        let Some(watch) = self.queue.watch() else { return Undelivered::default() };
         self.queue.order(|orders| orders.hurry = true);
         self.wait(watch, deadline).await
     }
 
     /// Takes nothing in from now on, flushes, and drops what is left at the deadline; tells how many that were.
-    pub(crate) async fn shutdown(&self, deadline: Duration) -> Left {
+    pub(crate) async fn shutdown(&self, deadline: Duration) -> Undelivered {
         self.queue.close();
         let left = self.flush(deadline).await;
         self.queue.order(|orders| orders.stop = true);
@@ -142,7 +144,7 @@ impl Delivery {
     }
 
     /// The deadline is kept by the library's thread: the caller's runtime may have no clock.
-    async fn wait(&self, watch: Watch, deadline: Duration) -> Left {
+    async fn wait(&self, watch: Watch, deadline: Duration) -> Undelivered {
         let left = watch.left();
         let (tell, told) = oneshot::channel();
         (self.threads.timers)(Box::pin(async move {

@@ -3,14 +3,15 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::stats::{Left, Reason, Stats};
+use super::stats::{Reason, Stats, Undelivered};
 use super::told::Told;
-use crate::event::{Call, POST};
+use crate::event::{POST, RawCall};
+use crate::sync::lock;
 
 /// How many events may wait.
 pub(crate) const EVENTS: u64 = 1_024;
@@ -24,7 +25,7 @@ const LEAST: usize = 16 * 1024;
 pub(crate) struct Entry {
     pub(crate) ticket: Ticket,
     pub(crate) recorded_at: Instant,
-    pub(crate) call: Box<Call>,
+    pub(crate) call: Box<RawCall>,
 }
 
 /// The claim of one pending event on its place in the accounts. It is settled once, or counted as dropped when it is forgotten.
@@ -88,9 +89,9 @@ impl Watch {
     }
 
     /// Reads how many of these events are still pending, later too.
-    pub(crate) fn left(&self) -> impl Fn() -> Left + Send + 'static {
+    pub(crate) fn left(&self) -> impl Fn() -> Undelivered + Send + 'static {
         let left = self.left.clone();
-        move || Left(left.load(Ordering::Acquire))
+        move || Undelivered(left.load(Ordering::Acquire))
     }
 }
 
@@ -109,7 +110,7 @@ impl Queue {
     }
 
     /// Takes in a finished call, or drops it: the only step of delivery on the caller's task.
-    pub(crate) fn record(&self, call: Call, now: Instant) -> Recorded {
+    pub(crate) fn record(&self, call: RawCall, now: Instant) -> Recorded {
         let mut call = Box::new(call);
         let mut weight = weight(&call);
         let mut spare = None;
@@ -252,7 +253,7 @@ impl Queue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing under the lock can panic half-way: the numbers are whole in any case.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -285,7 +286,7 @@ impl Watcher {
     }
 }
 
-fn weight(call: &Call) -> u64 {
+fn weight(call: &RawCall) -> u64 {
     (size_of::<Entry>() + call.weight()) as u64
 }
 
@@ -313,7 +314,7 @@ mod tests {
         }
 
         let stats = queue.stats();
-        assert_eq!((stats.pending, stats.dropped.queue_full), (EVENTS, 5));
+        assert_eq!((stats.pending, stats.dropped.queue_overflow), (EVENTS, 5));
         assert!(is_balanced(stats));
         let entries = drained(&queue);
         assert_eq!(entries.back().unwrap().call.sequence, EVENTS - 1);
@@ -348,7 +349,7 @@ mod tests {
     #[test]
     fn an_event_that_fits_without_its_bodies_is_told_without_them() {
         let queue = Queue::new();
-        let long = |sequence| Call { error: Some(" ".repeat(20 * 1024)), ..call("s", sequence) };
+        let long = |sequence| RawCall { error: Some(" ".repeat(20 * 1024)), ..call("s", sequence) };
         let mut sequence = 0;
         while queue.stats().bytes < BYTES - 64 * 1024 {
             let _ = queue.record(long(sequence), Instant::now());
@@ -389,7 +390,7 @@ mod tests {
         queue.delivered(entries[2].ticket);
         queue.delivered(entries[0].ticket);
         assert!(watch.done.try_recv().is_err());
-        assert_eq!(left(), Left(1));
+        assert_eq!(left(), Undelivered(1));
         queue.dropped(entries[1].ticket, Reason::Refused);
 
         assert!(watch.done.try_recv().is_ok());

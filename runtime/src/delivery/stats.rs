@@ -31,9 +31,9 @@ pub struct Stats {
     /// Sessions that were opened.
     pub sessions: u64,
     /// Calls of annotated functions that ran without a session, because none could be opened.
-    pub calls_without_session: u64,
+    pub sessionless_calls: u64,
     /// Requests that were sent through [`http`](crate::http) outside every session.
-    pub requests_outside_sessions: u64,
+    pub sessionless_requests: u64,
 }
 
 /// Why events were given up.
@@ -41,13 +41,13 @@ pub struct Stats {
 #[non_exhaustive]
 pub struct Dropped {
     /// The queue was full: 1,024 events or 8 MiB.
-    pub queue_full: u64,
+    pub queue_overflow: u64,
     /// The hook dropped it.
     pub by_hook: u64,
     /// The hook panicked.
     pub hook_panicked: u64,
     /// It could not be written down; a bug of this library.
-    pub unusable: u64,
+    pub internal_error: u64,
     /// Brain could not be reached, or was too busy, until the event was 15 minutes old.
     pub expired: u64,
     /// Brain refused the event itself: 400, 403, a redirect, or another answer that no repetition changes.
@@ -55,7 +55,7 @@ pub struct Dropped {
     /// Brain failed on it twice with 500 or the like.
     pub server_error: u64,
     /// Brain did not answer twice, after the event had been sent; it may be stored.
-    pub unanswered: u64,
+    pub no_response: u64,
     /// Brain refused the session's token twice.
     pub token_refused: u64,
     /// The agent key was refused.
@@ -89,14 +89,14 @@ impl Dropped {
     /// Each reason's name and count.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         [
-            ("queue full", self.queue_full),
+            ("queue full", self.queue_overflow),
             ("by hook", self.by_hook),
             ("hook panicked", self.hook_panicked),
-            ("unusable", self.unusable),
+            ("unusable", self.internal_error),
             ("expired", self.expired),
             ("refused", self.refused),
             ("server error", self.server_error),
-            ("unanswered", self.unanswered),
+            ("unanswered", self.no_response),
             ("token refused", self.token_refused),
             ("key refused", self.key_refused),
             ("shutdown", self.shutdown),
@@ -106,14 +106,14 @@ impl Dropped {
 
     pub(crate) fn count(&mut self, reason: Reason) {
         let counter = match reason {
-            Reason::QueueFull => &mut self.queue_full,
+            Reason::QueueFull => &mut self.queue_overflow,
             Reason::ByHook => &mut self.by_hook,
             Reason::HookPanicked => &mut self.hook_panicked,
-            Reason::Unusable => &mut self.unusable,
+            Reason::Unusable => &mut self.internal_error,
             Reason::Expired => &mut self.expired,
             Reason::Refused => &mut self.refused,
             Reason::ServerError => &mut self.server_error,
-            Reason::Unanswered => &mut self.unanswered,
+            Reason::Unanswered => &mut self.no_response,
             Reason::TokenRefused => &mut self.token_refused,
             Reason::KeyRefused => &mut self.key_refused,
             Reason::Shutdown => &mut self.shutdown,
@@ -140,9 +140,9 @@ impl fmt::Display for Stats {
 /// How many events had neither been delivered nor dropped at a deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "events that are left at the end of a program are lost"]
-pub struct Left(pub(crate) u64);
+pub struct Undelivered(pub(crate) u64);
 
-impl Left {
+impl Undelivered {
     /// How many events were left.
     pub fn events(self) -> u64 {
         self.0
@@ -154,7 +154,7 @@ impl Left {
     }
 }
 
-impl fmt::Display for Left {
+impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             1 => f.write_str("1 event left"),

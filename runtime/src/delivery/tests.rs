@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::encoder::Make;
 use super::engine::{Engine, Flight, Parcel, REST};
 use super::fake::{CountingKey, call, heavy_call, make};
-use super::make::Make;
 use super::queue::{EVENTS, Queue};
 use super::schedule::{MAX_AGE, TOKEN_PAUSE};
 use super::stats::Stats;

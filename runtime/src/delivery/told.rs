@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::stats::Reason;
-use crate::notice;
+use crate::warn;
 
 /// Which reasons have been said.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ impl Told {
     pub(crate) fn dropped(&self, reason: Reason) {
         let Some((what, remedy)) = dropped(reason) else { return };
         if first(&self.dropped, reason) {
-            notice::warn(&format!("an event was dropped: {what}; {remedy} (said once; `stats` counts)"));
+            warn::emit(&format!("an event was dropped: {what}; {remedy} (said once; `stats` counts)"));
         }
     }
 
@@ -25,7 +25,7 @@ impl Told {
     pub(crate) fn retried(&self, why: Reason) {
         if first(&self.retried, why) {
             let what = retried(why);
-            notice::warn(&format!("an event is sent again later: {what} (said once; `stats` counts)"));
+            warn::emit(&format!("an event is sent again later: {what} (said once; `stats` counts)"));
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) enum Outcome {
 pub(crate) struct History {
     /// Tries, with the one that just ended.
     pub(crate) tries: u32,
-    unanswered: u32,
+    no_response: u32,
     failed: u32,
     token_refused: u32,
     key_changed: u32,
@@ -63,7 +63,7 @@ pub(crate) fn judge(outcome: &Outcome, history: &mut History, key_worked: bool) 
         }
         Outcome::KeyRefused { changed } if changed || key_worked => outage(None, Reason::KeyRefused),
         Outcome::KeyRefused { .. } => Verdict::Drop(Reason::KeyRefused),
-        Outcome::Unanswered if counted(&mut history.unanswered) < TRIES => outage(None, Reason::Unanswered),
+        Outcome::Unanswered if counted(&mut history.no_response) < TRIES => outage(None, Reason::Unanswered),
         Outcome::Unanswered => Verdict::Drop(Reason::Unanswered),
         Outcome::TokenRefused if counted(&mut history.token_refused) < TRIES => {
             Verdict::Again { wait: Wait::Firm(TOKEN_PAUSE), outage: false, why: Reason::TokenRefused }

@@ -8,15 +8,15 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
+use super::encoder::{Key, Make};
 use super::fake;
-use super::make::{Key, Make};
 use super::worker::{Destination, Landing};
 use super::{Brain, Delivery, Stats, Threads, WIDTH};
-use crate::event::{Call, Captured, Event, Headers, Hook};
-use crate::link::Link;
+use crate::event::{CapturedBody, Event, HeaderBlock, Hook, RawCall};
 use crate::redact::Redactor;
+use crate::server::BackgroundRuntime;
 use crate::testing::{EventRecord, Fault, Server};
-use crate::token::Origin;
+use crate::token::SessionCredentials;
 use crate::{Client, Session};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -48,12 +48,12 @@ async fn bench(hook: Option<Hook>) -> Bench {
 async fn bench_at(server: Server, hook: Option<Hook>, total: Duration) -> Bench {
     let client = Client::new(server.config().unwrap()).unwrap();
     let session = client.open(serde_json::json!({})).await.unwrap();
-    let delivery = delivery(&server, hook, total, Link::start("otas").unwrap());
+    let delivery = delivery(&server, hook, total, BackgroundRuntime::start("otas").unwrap());
     Bench { server, session, delivery }
 }
 
 /// Without pauses, so that no test waits.
-fn delivery(server: &Server, hook: Option<Hook>, total: Duration, link: Link) -> Delivery {
+fn delivery(server: &Server, hook: Option<Hook>, total: Duration, link: BackgroundRuntime) -> Delivery {
     let base: Url = server.brain_url().parse().unwrap();
     let key: Arc<dyn Key> = Arc::new(ServersKey(server.clone()));
     let brain = Brain::new(&base, total, total, key.clone());
@@ -63,10 +63,10 @@ fn delivery(server: &Server, hook: Option<Hook>, total: Duration, link: Link) ->
 }
 
 impl Bench {
-    fn call(&self, sequence: u64) -> Call {
+    fn call(&self, sequence: u64) -> RawCall {
         let token = self.session.token().unwrap().expose_secret().parse().unwrap();
-        let origin = Arc::new(Origin { session_id: self.session.id(), token });
-        Call { origin, ..fake::call("", sequence) }
+        let origin = Arc::new(SessionCredentials { session_id: self.session.id(), token });
+        RawCall { origin, ..fake::call("", sequence) }
     }
 
     fn events(&self) -> Vec<EventRecord> {
@@ -82,7 +82,7 @@ impl Bench {
     }
 
     /// Delivers one call and gives what Brain stored.
-    async fn stored(&self, call: Call) -> EventRecord {
+    async fn stored(&self, call: RawCall) -> EventRecord {
         self.delivery.record(call);
         let stats = self.settle().await;
         assert_eq!(stats.dropped.total(), 0, "{stats}");
@@ -90,14 +90,14 @@ impl Bench {
     }
 }
 
-fn text_body(text: impl Into<Vec<u8>>) -> Captured {
+fn text_body(text: impl Into<Vec<u8>>) -> CapturedBody {
     let prefix = text.into();
-    Captured { total: prefix.len() as u64, prefix, shed: false }
+    CapturedBody { total: prefix.len() as u64, prefix, shed: false }
 }
 
-fn headers<const N: usize>(lines: [(&'static str, &str); N]) -> Headers {
+fn headers<const N: usize>(lines: [(&'static str, &str); N]) -> HeaderBlock {
     let lines = lines.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
-    Headers::copy(&HeaderMap::from_iter(lines))
+    HeaderBlock::copy(&HeaderMap::from_iter(lines))
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn an_event_arrives_as_it_was() {
 async fn a_call_without_an_answer_is_told_with_status_zero() {
     let bench = bench(None).await;
     let error = Some("connection refused".to_owned());
-    let event = bench.stored(Call { status: 0, error, end: crate::event::End::Failed, ..bench.call(1) }).await;
+    let event = bench.stored(RawCall { status: 0, error, end: crate::event::End::Failed, ..bench.call(1) }).await;
     assert_eq!((event.status_code, event.error.as_deref()), (0, Some("connection refused")));
 }
 
@@ -139,14 +139,14 @@ async fn a_path_of_any_length_is_stored() {
     let bench = bench(None).await;
     let path: String = (0..6_000_u32).map(|n| char::from(b'a' + (n * n % 23) as u8)).collect();
     let url = Url::parse(&format!("https://h.example/{path}")).unwrap();
-    assert!(bench.stored(Call { url, ..bench.call(1) }).await.path.len() == 2_692);
+    assert!(bench.stored(RawCall { url, ..bench.call(1) }).await.path.len() == 2_692);
 }
 
 #[tokio::test]
 async fn a_method_of_any_length_is_stored() {
     let bench = bench(None).await;
     let method = Method::from_bytes(&[b'M'; 80]).unwrap();
-    assert_eq!(bench.stored(Call { method, ..bench.call(1) }).await.method, "M".repeat(20));
+    assert_eq!(bench.stored(RawCall { method, ..bench.call(1) }).await.method, "M".repeat(20));
 }
 
 #[tokio::test]
@@ -154,15 +154,15 @@ async fn a_content_type_of_any_length_is_stored() {
     let bench = bench(None).await;
     let kind = format!("text/plain; x={}", "y".repeat(2_000));
     let response_headers = headers([("content-type", &kind)]);
-    let event = bench.stored(Call { response_headers, ..bench.call(1) }).await;
+    let event = bench.stored(RawCall { response_headers, ..bench.call(1) }).await;
     assert_eq!(event.row["response_content_type"].as_str().unwrap().len(), 255);
 }
 
 #[tokio::test]
 async fn sizes_and_times_beyond_every_column_are_stored() {
     let bench = bench(None).await;
-    let huge = Captured { prefix: b"a".to_vec(), total: u64::MAX, shed: false };
-    let event = bench.stored(Call { latency: Duration::MAX, response_body: huge, ..bench.call(u64::MAX) }).await;
+    let huge = CapturedBody { prefix: b"a".to_vec(), total: u64::MAX, shed: false };
+    let event = bench.stored(RawCall { latency: Duration::MAX, response_body: huge, ..bench.call(u64::MAX) }).await;
     assert_eq!(event.row["response_size_bytes"], i32::MAX);
     assert!(event.latency_ms.is_finite());
 }
@@ -180,7 +180,7 @@ async fn nuls_are_stored_as_the_visible_symbol_wherever_they_stand() {
     let bench = bench(Some(hook)).await;
     let response_headers = headers([("content-type", "text/plain")]);
     let event =
-        bench.stored(Call { response_body: text_body("k\0 and more"), response_headers, ..bench.call(1) }).await;
+        bench.stored(RawCall { response_body: text_body("k\0 and more"), response_headers, ..bench.call(1) }).await;
     assert_eq!(event.path, "/a\u{2400}b");
     assert_eq!(event.row["response_body"], "k\u{2400} and more");
     assert_eq!(event.custom_properties["f\u{2400}"][0], "g\u{2400}");
@@ -196,7 +196,7 @@ async fn bodies_of_any_size_and_content_are_stored() {
             (headers([("content-type", "text/plain")]), headers([("content-type", "text/plain")]));
         let (request_body, response_body) = (text_body(body.clone()), text_body(body));
         let event = bench
-            .stored(Call {
+            .stored(RawCall {
                 request_headers,
                 request_body,
                 response_headers,
@@ -306,7 +306,7 @@ async fn a_lasting_refusal_is_told_apart() {
         (Fault::Redirect("http://127.0.0.1:9/".to_owned()), 1, refused),
         (Fault::Html(404), 1, refused),
         (Fault::Status(500), 2, |stats| stats.dropped.server_error),
-        (Fault::Reset, 2, |stats| stats.dropped.unanswered),
+        (Fault::Reset, 2, |stats| stats.dropped.no_response),
         (Fault::Refusal(401, "invalid_or_expired_token"), 2, |stats| stats.dropped.token_refused),
         (Fault::Refusal(401, "invalid_or_expired_agent_key"), 1, |stats| stats.dropped.key_refused),
         (Fault::Html(401), 1, |stats| stats.dropped.key_refused),
@@ -386,11 +386,11 @@ fn callers_need_no_runtime_and_no_clock() {
 #[tokio::test]
 async fn events_of_a_dropped_client_are_still_delivered_while_the_thread_lives() {
     let mut bench = bench(None).await;
-    let link = Arc::new(Link::start("otas").unwrap());
-    let other = delivery(&bench.server, None, LONG, Link::start("otas").unwrap());
+    let link = Arc::new(BackgroundRuntime::start("otas").unwrap());
+    let other = delivery(&bench.server, None, LONG, BackgroundRuntime::start("otas").unwrap());
     drop(other);
     let keep = link.clone();
-    bench.delivery = delivery(&bench.server, None, LONG, Link::start("otas").unwrap());
+    bench.delivery = delivery(&bench.server, None, LONG, BackgroundRuntime::start("otas").unwrap());
     bench.delivery.threads = Threads::same(move |task| drop(keep.spawn(task)));
     bench.delivery.record(bench.call(1));
     let queue = bench.delivery.queue.clone();
@@ -409,7 +409,7 @@ async fn events_of_a_dropped_client_are_still_delivered_while_the_thread_lives()
 async fn a_thread_that_ends_leaves_no_event_uncounted() {
     let mut bench = bench(None).await;
     bench.server.brain().fail_share(1.0, Fault::Stall(LONG), 1);
-    let link = std::sync::Mutex::new(Some(Link::start("otas").unwrap()));
+    let link = std::sync::Mutex::new(Some(BackgroundRuntime::start("otas").unwrap()));
     let link = Arc::new(link);
     let inner = link.clone();
     bench.delivery.threads = Threads::same(move |task| {
@@ -453,7 +453,7 @@ async fn an_event_is_made_while_the_one_before_it_waits_for_its_answer() {
     let made = Arc::new(AtomicU64::new(0));
     let mut make = fake::make();
     make.key = Arc::new(fake::CountingKey(made.clone()));
-    let (link, recorded) = (Link::start("otas").unwrap(), Arc::new(tokio::sync::Notify::new()));
+    let (link, recorded) = (BackgroundRuntime::start("otas").unwrap(), Arc::new(tokio::sync::Notify::new()));
     let begin = recorded.clone();
     let spawn = move |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
         let begin = begin.clone();
@@ -478,12 +478,12 @@ async fn an_event_is_made_while_the_one_before_it_waits_for_its_answer() {
 
 #[tokio::test]
 async fn a_panic_while_sending_is_counted() {
-    let link = Link::start("otas").unwrap();
+    let link = BackgroundRuntime::start("otas").unwrap();
     let delivery =
         Delivery::new(fake::make(), Arc::new(Broken), 1, || 0.0, Threads::same(move |task| drop(link.spawn(task))));
     delivery.record(fake::call("a", 1));
     assert!(delivery.flush(LONG).await.is_empty());
-    assert_eq!(delivery.stats().dropped.unanswered, 1);
+    assert_eq!(delivery.stats().dropped.no_response, 1);
 }
 
 #[tokio::test]
@@ -514,13 +514,13 @@ async fn planted_secrets_leave_the_process_nowhere() {
     let body = format!(
         r#"{{"api_key":"{MARK}","a":[{{"Password":"{MARK}"}}],"args":"{{\"client_secret\":\"{MARK}\"}}","echo":"{key} {token}","cut":{{"token":"{MARK}"#
     );
-    let call = Call {
+    let call = RawCall {
         url: Url::parse(&format!("https://user:{MARK}@h.example/{key}/x?api_key={MARK}&q=1&sig={MARK}#{token}"))
             .unwrap(),
-        request_headers: Headers::copy(&lines),
-        response_headers: Headers::copy(&lines),
+        request_headers: HeaderBlock::copy(&lines),
+        response_headers: HeaderBlock::copy(&lines),
         request_body: text_body(body.clone()),
-        response_body: Captured { total: 100_000, ..text_body(body) },
+        response_body: CapturedBody { total: 100_000, ..text_body(body) },
         error: Some(format!("error for url (https://u:{MARK}@h.example/?password={MARK}) with {token} and {key}")),
         ..bench.call(1)
     };
@@ -542,11 +542,11 @@ async fn a_hundred_sessions_of_ten_calls_are_served_and_each_in_order() {
     let sessions: Vec<_> = (0..100).map(|n| format!("s{n}")).collect();
     for sequence in 0..10 {
         for session in &sessions {
-            let origin = Arc::new(Origin {
+            let origin = Arc::new(SessionCredentials {
                 session_id: session.as_str().into(),
                 token: bench.session.token().unwrap().expose_secret().parse().unwrap(),
             });
-            let mut call = Call { origin, ..bench.call(sequence) };
+            let mut call = RawCall { origin, ..bench.call(sequence) };
             call.url.set_path(session);
             bench.delivery.record(call);
         }

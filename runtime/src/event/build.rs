@@ -8,9 +8,10 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::{Map, Value};
 
-use super::call::{Call, Captured, Headers};
-use super::{Event, Message, text};
-use crate::redact::Pass;
+use super::call::{CapturedBody, HeaderBlock, RawCall};
+use super::{Event, Message};
+use crate::redact::Redaction;
+use crate::text;
 
 /// Longest URL, query and error that are told, in bytes.
 const LONG: usize = 8 * 1024;
@@ -23,7 +24,7 @@ pub(crate) struct Build {
 
 impl Build {
     /// Makes the event of a call. Nothing of the call is in it that `pass` has not seen.
-    pub(crate) fn event(&self, call: &Call, pass: &Pass<'_>) -> Event {
+    pub(crate) fn event(&self, call: &RawCall, pass: &Redaction<'_>) -> Event {
         let query = call.url.query().map(|query| pass.text(query));
         Event {
             id: id(call),
@@ -43,7 +44,7 @@ impl Build {
         }
     }
 
-    fn message(&self, headers: &Headers, body: &Captured, pass: &Pass<'_>) -> Message {
+    fn message(&self, headers: &HeaderBlock, body: &CapturedBody, pass: &Redaction<'_>) -> Message {
         let content = Content::of(headers.get(CONTENT_TYPE.as_str()), headers.get(CONTENT_ENCODING.as_str()));
         let told = headers.iter().filter_map(|(name, value)| Some((name.to_owned(), pass.header(name, value)?)));
         // A body whose redaction fails is left out.
@@ -62,7 +63,7 @@ impl Build {
 }
 
 /// Whether the body under these headers is told as text, and so is worth copying.
-pub(crate) fn keeps_text(headers: &HeaderMap) -> bool {
+pub(crate) fn is_textual(headers: &HeaderMap) -> bool {
     // The usual answer, without a copy: this runs on the caller's task.
     if !headers.contains_key(CONTENT_ENCODING)
         && headers.get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes() == b"application/json")
@@ -154,7 +155,7 @@ impl<'a> Content<'a> {
 }
 
 /// The body's text and how many bytes are missing from it.
-fn told_body(body: &Captured, content: &Content<'_>, limit: usize, pass: &Pass<'_>) -> (Option<String>, u64) {
+fn told_body(body: &CapturedBody, content: &Content<'_>, limit: usize, pass: &Redaction<'_>) -> (Option<String>, u64) {
     if body.total == 0 {
         return (None, 0);
     }
@@ -188,7 +189,7 @@ fn is_wide(bytes: &[u8]) -> bool {
         || bytes.starts_with(b"\xfe\xff")
 }
 
-fn properties(call: &Call, pass: &Pass<'_>) -> Map<String, Value> {
+fn properties(call: &RawCall, pass: &Redaction<'_>) -> Map<String, Value> {
     let mut map = Map::new();
     if let Some(host) = call.url.host_str() {
         let port = call.url.port().map_or(String::new(), |port| format!(":{port}"));
@@ -203,7 +204,7 @@ fn properties(call: &Call, pass: &Pass<'_>) -> Map<String, Value> {
 }
 
 /// A UUID of version 7 with the time of the start.
-fn id(call: &Call) -> String {
+fn id(call: &RawCall) -> String {
     let since = call.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let random = fastrand::u128(..).to_le_bytes();
     let mut bytes = [0_u8; 10];

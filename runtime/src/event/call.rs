@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, Method};
 use url::Url;
 
-use crate::token::Origin;
+use crate::token::SessionCredentials;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl End {
 
 /// The beginning of a body, copied: a slice of the caller's buffer would keep the whole buffer alive for as long as the event waits.
 #[derive(Default)]
-pub(crate) struct Captured {
+pub(crate) struct CapturedBody {
     /// The first bytes, up to the configured limit; empty where the content is not text.
     pub(crate) prefix: Vec<u8>,
     /// How many bytes went by.
@@ -45,7 +45,7 @@ pub(crate) struct Captured {
     pub(crate) shed: bool,
 }
 
-impl Captured {
+impl CapturedBody {
     /// Takes in the next chunk: counts it, and copies what still fits below `limit` bytes.
     pub(crate) fn extend(&mut self, chunk: &[u8], limit: usize) {
         self.total = self.total.saturating_add(chunk.len() as u64);
@@ -65,7 +65,7 @@ impl Captured {
 
 /// Header lines copied into one buffer, for the same reason: a `HeaderValue` keeps the buffer alive that the whole answer was read into.
 #[derive(Default)]
-pub(crate) struct Headers(Vec<u8>);
+pub(crate) struct HeaderBlock(Vec<u8>);
 
 /// Longest value that is copied; what is longer is cut.
 const VALUE: usize = 4 * 1024;
@@ -74,7 +74,7 @@ const LINES: usize = 32 * 1024;
 /// Stands for the length of a value that was marked sensitive, and so never copied.
 const SENSITIVE: u16 = u16::MAX;
 
-impl Headers {
+impl HeaderBlock {
     /// Copies the lines; a value that is marked sensitive is not copied, only its name is.
     pub(crate) fn copy(map: &HeaderMap) -> Self {
         let size = map.iter().map(|(name, value)| 4 + name.as_str().len() + value.len().min(VALUE)).sum::<usize>();
@@ -119,19 +119,19 @@ impl Headers {
 }
 
 /// One uninterrupted stretch of requests outside the project's domain: what left, what came back, and how it ended.
-pub(crate) struct Call {
-    pub(crate) origin: Arc<Origin>,
+pub(crate) struct RawCall {
+    pub(crate) origin: Arc<SessionCredentials>,
     /// Given when the call started, so that a reader can tell the order of starts.
     pub(crate) sequence: u64,
     pub(crate) method: Method,
     /// The last URL of the stretch.
     pub(crate) url: Url,
-    pub(crate) request_headers: Headers,
-    pub(crate) request_body: Captured,
+    pub(crate) request_headers: HeaderBlock,
+    pub(crate) request_body: CapturedBody,
     /// 0 where no answer came.
     pub(crate) status: u16,
-    pub(crate) response_headers: Headers,
-    pub(crate) response_body: Captured,
+    pub(crate) response_headers: HeaderBlock,
+    pub(crate) response_body: CapturedBody,
     pub(crate) started_at: SystemTime,
     /// From the start to the end of the body.
     pub(crate) latency: Duration,
@@ -143,7 +143,7 @@ pub(crate) struct Call {
     pub(crate) end: End,
 }
 
-impl Call {
+impl RawCall {
     /// About how much memory the call keeps, in bytes.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>()
@@ -161,7 +161,7 @@ impl Call {
     }
 }
 
-impl fmt::Debug for Call {
+impl fmt::Debug for RawCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Neither URL nor headers nor bodies: nothing here was redacted yet.
         f.debug_struct("Call").field("origin", &self.origin).field("sequence", &self.sequence).finish_non_exhaustive()
@@ -184,7 +184,7 @@ mod tests {
         map.append("x-twice", HeaderValue::from_static("1"));
         map.append("x-twice", HeaderValue::from_static(""));
 
-        let headers = Headers::copy(&map);
+        let headers = HeaderBlock::copy(&map);
 
         let lines: Vec<_> = headers.iter().collect();
         assert_eq!(lines.len(), 4);
@@ -202,7 +202,7 @@ mod tests {
             map.insert(name, HeaderValue::from_bytes(&vec![b'a'; 9_000]).unwrap());
         }
 
-        let headers = Headers::copy(&map);
+        let headers = HeaderBlock::copy(&map);
 
         assert!(headers.0.len() <= LINES);
         assert!(headers.iter().all(|(_, value)| value.is_some_and(|value| value.len() == VALUE)));
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_body_is_counted_whole_and_kept_to_the_limit() {
-        let mut body = Captured::default();
+        let mut body = CapturedBody::default();
 
         body.extend(b"hello ", 8);
         body.extend(b"world", 8);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::storable::{Properties, headers};
-use super::{Event, Message, text, time};
-use crate::redact::Pass;
+use super::{Event, Message, time};
+use crate::redact::Redaction;
+use crate::text;
 use crate::wire::log;
 
 /// The whole body, in bytes.
@@ -19,11 +20,16 @@ const LONG: usize = 8 * 1024;
 
 /// The body of one POST to Brain; its length is sent as Content-Length.
 #[derive(Clone)]
-pub(crate) struct Post(Bytes);
+pub(crate) struct EncodedEvent(Bytes);
 
-impl Post {
+impl EncodedEvent {
     /// Writes the event down, shrinking until the whole fits into `most` bytes; what a hook wrote is made storable too.
-    pub(crate) fn of(event: &Event, project_id: &str, pass: &Pass<'_>, most: usize) -> Result<Self, serde_json::Error> {
+    pub(crate) fn of(
+        event: &Event,
+        project_id: &str,
+        pass: &Redaction<'_>,
+        most: usize,
+    ) -> Result<Self, serde_json::Error> {
         let mut room = Room { bodies: usize::MAX, properties: true, headers: HEADERS };
         loop {
             let mut post = Vec::with_capacity(size(event));
@@ -93,7 +99,7 @@ fn size(event: &Event) -> usize {
 }
 
 /// The process's own secrets once more, over the finished text: a hook may have written one.
-fn masked(post: Vec<u8>, pass: &Pass<'_>) -> Bytes {
+fn masked(post: Vec<u8>, pass: &Redaction<'_>) -> Bytes {
     if !pass.may_know(&post) {
         return post.into();
     }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Message, text};
+use super::Message;
+use crate::text;
 
 /// One header's value, in bytes.
 const HEADER: usize = 4 * 1024;

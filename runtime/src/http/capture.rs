@@ -8,10 +8,10 @@ use http::{Extensions, Method};
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use url::Url;
 
-use crate::event::{Call, Captured, End, Headers, keeps_text};
+use crate::event::{CapturedBody, End, HeaderBlock, RawCall, is_textual};
 use crate::http::tee::{self, SentBody};
 use crate::session::Session;
-use crate::token::Origin;
+use crate::token::SessionCredentials;
 
 /// Starts with the first request outside, and ends when the chain comes back inside, when the answer's body ends, or when it is dropped:
 /// however it ends, it records one call. In a box, as it is large, and moves into the body of the answer.
@@ -20,7 +20,7 @@ pub(crate) struct Stretch(Option<Box<Open>>);
 /// What is known of a call that has not ended.
 struct Open {
     session: Session,
-    origin: Arc<Origin>,
+    origin: Arc<SessionCredentials>,
     sequence: u64,
     began: Instant,
     started_at: SystemTime,
@@ -35,22 +35,22 @@ struct Open {
 
 /// The request, as the last hop sent it.
 struct Sent {
-    headers: Headers,
+    headers: HeaderBlock,
     body: SentBody,
 }
 
 struct Came {
     status: u16,
-    headers: Headers,
+    headers: HeaderBlock,
     first_byte: Instant,
-    body: Captured,
+    body: CapturedBody,
     /// How many bytes of the body are kept.
     limit: usize,
 }
 
 impl Stretch {
     /// The first request of a stretch, about to be sent. A body that is a stream is counted as it goes.
-    pub(crate) fn begin(session: &Session, origin: Arc<Origin>, request: &mut Request) -> Self {
+    pub(crate) fn begin(session: &Session, origin: Arc<SessionCredentials>, request: &mut Request) -> Self {
         let client = session.client();
         let world = client.world();
         let limit = client.settings().body_limit;
@@ -65,7 +65,7 @@ impl Stretch {
             method: request.method().clone(),
             url: request.url().clone(),
             hops: 0,
-            request: Sent { headers: Headers::copy(request.headers()), body },
+            request: Sent { headers: HeaderBlock::copy(request.headers()), body },
             answer: None,
         })))
     }
@@ -76,7 +76,7 @@ impl Stretch {
         open.hops += 1;
         open.method = request.method().clone();
         open.url = request.url().clone();
-        open.request.headers = Headers::copy(request.headers());
+        open.request.headers = HeaderBlock::copy(request.headers());
         if request.body().is_none() {
             open.request.body = SentBody::default(); // a redirect that drops the body
         }
@@ -86,12 +86,12 @@ impl Stretch {
     /// An answer's head has come.
     pub(crate) fn answered(&mut self, answer: &Response) {
         let Some(open) = &mut self.0 else { return };
-        let limit = if keeps_text(answer.headers()) { open.limit } else { 0 };
+        let limit = if is_textual(answer.headers()) { open.limit } else { 0 };
         open.answer = Some(Came {
             status: answer.status().as_u16(),
-            headers: Headers::copy(answer.headers()),
+            headers: HeaderBlock::copy(answer.headers()),
             first_byte: open.session.client().world().now(),
-            body: Captured::default(),
+            body: CapturedBody::default(),
             limit,
         });
     }
@@ -140,14 +140,14 @@ impl Stretch {
 }
 
 impl Open {
-    fn call(self, end: End, error: Option<String>) -> Call {
+    fn call(self, end: End, error: Option<String>) -> RawCall {
         let now = self.session.client().world().now();
         let first_byte = self.answer.as_ref().map(|answer| answer.first_byte.saturating_duration_since(self.began));
         let (status, response_headers, response_body) = match self.answer {
             Some(answer) => (answer.status, answer.headers, answer.body),
-            None => (0, Headers::default(), Captured::default()),
+            None => (0, HeaderBlock::default(), CapturedBody::default()),
         };
-        Call {
+        RawCall {
             origin: self.origin,
             sequence: self.sequence,
             method: self.method,

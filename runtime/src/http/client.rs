@@ -8,11 +8,11 @@ use std::sync::Arc;
 use reqwest::{IntoUrl, Method, Request, Response};
 
 use crate::client::Client as Otas;
-use crate::default;
-use crate::http::pool::{self, Sender};
+use crate::client::pool::{self, Sender};
+use crate::context::Scope;
+use crate::context::global;
 use crate::http::request::RequestBuilder;
 use crate::http::send;
-use crate::scope::Scope;
 use crate::session::Session;
 
 /// Sends requests that belong to a session: the current one, or one that it was [bound to](Self::bound_to).
@@ -149,7 +149,7 @@ impl Client {
             Whose::Ambient => match Scope::current() {
                 Scope::Session(session) => Way::Session(session),
                 Scope::Client(client) => Way::Client(client),
-                Scope::Empty => default::ambient().map_or(Way::Plain, Way::Client),
+                Scope::Empty => global::ambient().map_or(Way::Plain, Way::Client),
             },
         }
     }

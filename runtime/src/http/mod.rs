@@ -8,22 +8,21 @@
 //! # let _ = users; Ok(()) }
 //! ```
 //!
-//! * A request **within the project's domain** ([`Domain`](crate::Domain)) carries the session's token. Nobody else ever sees the token: redirects are followed
+//! * A request **within the project's domain** ([`ProjectDomain`](crate::ProjectDomain)) carries the session's token. Nobody else ever sees the token: redirects are followed
 //!   here, hop by hop, and each hop gets the token or loses it as its own URL demands. Once a chain has been outside, only `GET` and
 //!   `HEAD` get it again, so that a foreign server cannot trigger writes.
-//! * A request **to anybody else** goes out untouched, and is told to Brain right after: one [`Event`](crate::Event) for each uninterrupted
+//! * A request **to anybody else** goes out untouched, and is told to Brain right after: one [`Event`](crate::event::Event) for each uninterrupted
 //!   stretch outside, complete when the answer's body has been read, has failed, or is dropped. The body is not held up: a stream of
 //!   events reaches you chunk by chunk.
 //! * **Outside every session** a request goes out plainly; the first one is told in a warning. Tasks that you spawn do not inherit the
 //!   session, and response bodies lose it: see [`SessionExt`](crate::SessionExt).
 //!
 //! Two things differ from reqwest's own redirects: no `Referer` is added, and a [`reqwest::redirect::Policy`] set on the builder is
-//! replaced ([`ConfigBuilder::redirects`](crate::ConfigBuilder::redirects)).
+//! replaced ([`ConfigBuilder::max_redirects`](crate::ConfigBuilder::max_redirects)).
 
 mod capture;
 mod client;
-mod pool;
-mod redirect;
+pub(crate) mod redirect;
 mod request;
 mod send;
 mod spare;
@@ -32,7 +31,6 @@ mod tee;
 use reqwest::{IntoUrl, Method};
 
 pub use client::Client;
-pub(crate) use pool::Pool;
 pub use request::RequestBuilder;
 
 /// A client whose requests belong to the session that is current when they are sent, and use that session's client and domain.

@@ -7,15 +7,15 @@ use http::{HeaderValue, Method};
 use reqwest::{Request, Response};
 
 use crate::client::Client;
-use crate::domain::Domain;
+use crate::client::pool::{self, Sender};
+use crate::domain::ProjectDomain;
 use crate::http::capture::Stretch;
 use crate::http::client::Way;
-use crate::http::pool::{self, Sender};
 use crate::http::redirect;
 use crate::http::spare::Spare;
-use crate::notice;
 use crate::session::Session;
 use crate::token::Grant;
+use crate::warn;
 
 /// Where no configuration tells another.
 const REDIRECTS: usize = 10;
@@ -83,8 +83,9 @@ impl<'a> Border<'a> {
 
     /// Readies the request of one hop for the side that its URL is on.
     fn cross(&mut self, request: &mut Request, sender: &Sender) {
-        let holds =
-            |domain: fn(&Client) -> &Domain| self.client.is_some_and(|client| domain(client).contains(request.url()));
+        let holds = |domain: fn(&Client) -> &ProjectDomain| {
+            self.client.is_some_and(|client| domain(client).contains(request.url()))
+        };
         let inside = holds(|client| &client.settings().domain);
         let is_otas = (!inside || self.own_headers) && holds(Client::servers);
         self.been_outside |= !inside;
@@ -147,7 +148,7 @@ async fn grant_of(session: &Session, limit: Option<Duration>) -> Option<Arc<Gran
     match session.grant_to_use(patience).await {
         Ok(grant) => Some(grant),
         Err(error) => {
-            notice::warn(&format!("a request is sent without a token: {error}"));
+            warn::emit(&format!("a request is sent without a token: {error}"));
             None
         }
     }

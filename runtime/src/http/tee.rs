@@ -1,35 +1,36 @@
 //! Bodies on their way: their bytes are counted as they go by, and held up nowhere.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use reqwest::{Body, Request};
 
-use crate::event::{Captured, keeps_text};
+use crate::event::{CapturedBody, is_textual};
 use crate::http::capture::Stretch;
+use crate::sync::lock;
 
 /// What a request's body was.
 pub(crate) enum SentBody {
-    Whole(Captured),
+    Whole(CapturedBody),
     /// Shared with the stream, which may outlive the request.
-    Stream(Arc<Mutex<Captured>>),
+    Stream(Arc<Mutex<CapturedBody>>),
 }
 
 impl Default for SentBody {
     fn default() -> Self {
-        Self::Whole(Captured::default())
+        Self::Whole(CapturedBody::default())
     }
 }
 
 impl SentBody {
     /// What has gone by so far.
-    pub(crate) fn take(self) -> Captured {
+    pub(crate) fn take(self) -> CapturedBody {
         match self {
             Self::Whole(captured) => captured,
-            Self::Stream(captured) => std::mem::take(&mut *captured.lock().unwrap_or_else(PoisonError::into_inner)),
+            Self::Stream(captured) => std::mem::take(&mut *lock(&captured)),
         }
     }
 }
@@ -37,13 +38,13 @@ impl SentBody {
 /// Takes the bytes of a body that is there, and follows one that is a stream.
 pub(crate) fn request(request: &mut Request, limit: usize) -> SentBody {
     let Some(body) = request.body() else { return SentBody::default() };
-    let limit = if keeps_text(request.headers()) { limit } else { 0 };
+    let limit = if is_textual(request.headers()) { limit } else { 0 };
     if let Some(bytes) = body.as_bytes() {
-        let mut captured = Captured::default();
+        let mut captured = CapturedBody::default();
         captured.extend(bytes, limit);
         return SentBody::Whole(captured);
     }
-    let captured = Arc::<Mutex<Captured>>::default();
+    let captured = Arc::<Mutex<CapturedBody>>::default();
     let body = request.body_mut().take().unwrap_or_default();
     *request.body_mut() = Some(Body::wrap(RequestTee { body, captured: captured.clone(), limit }));
     SentBody::Stream(captured)
@@ -57,7 +58,7 @@ pub(crate) fn answer(body: Body, stretch: Stretch) -> Body {
 /// A streamed body of a request, counted as it is sent.
 struct RequestTee {
     body: Body,
-    captured: Arc<Mutex<Captured>>,
+    captured: Arc<Mutex<CapturedBody>>,
     limit: usize,
 }
 
@@ -72,7 +73,7 @@ impl http_body::Body for RequestTee {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             if let Some(data) = frame.data_ref() {
-                self.captured.lock().unwrap_or_else(PoisonError::into_inner).extend(data, self.limit);
+                lock(&self.captured).extend(data, self.limit);
             }
         }
         polled

@@ -1,6 +1,6 @@
 //! Which names of headers, query parameters and JSON keys carry a secret: the one table.
 
-use super::begins::{Begins, places};
+use super::prefixes::{Begins, places};
 
 /// Where a name stands; a few words are secret only there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

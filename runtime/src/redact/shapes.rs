@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 
 use super::MASK;
-use super::begins::{Begins, places};
+use super::prefixes::{Begins, places};
 
 /// How such a key begins, and how many characters follow at the least.
 #[rustfmt::skip]

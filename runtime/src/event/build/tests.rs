@@ -2,16 +2,16 @@
 
 use super::*;
 use crate::delivery::fake::call;
-use crate::event::{POST, Post};
+use crate::event::{EncodedEvent, POST};
 use crate::redact::Redactor;
 
 fn body(kind: Option<&'static str>, encoding: Option<&'static str>, prefix: &[u8], total: u64) -> Message {
     let mut headers = HeaderMap::new();
     headers.extend(kind.map(|kind| (CONTENT_TYPE, http::HeaderValue::from_static(kind))));
     headers.extend(encoding.map(|encoding| (CONTENT_ENCODING, http::HeaderValue::from_static(encoding))));
-    let captured = Captured { prefix: prefix.to_vec(), total, shed: false };
+    let captured = CapturedBody { prefix: prefix.to_vec(), total, shed: false };
     let redactor = Redactor::default();
-    Build { body_limit: 16 }.message(&Headers::copy(&headers), &captured, &redactor.pass([]))
+    Build { body_limit: 16 }.message(&HeaderBlock::copy(&headers), &captured, &redactor.pass([]))
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_body_is_cut_at_a_characters_border_and_the_rest_is_counted() {
 #[test]
 fn no_body_is_no_text() {
     assert_eq!(body(Some("text/plain"), None, b"", 0).body(), None);
-    assert!(keeps_text(&HeaderMap::new()));
+    assert!(is_textual(&HeaderMap::new()));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn bodies_that_were_shed_say_so_and_bodies_switched_off_are_not_told() {
     let redactor = Redactor::default();
     let pass = redactor.pass([]);
     let mut call = call("s", 1);
-    call.response_body = Captured { prefix: b"x".to_vec(), total: 9, shed: false };
+    call.response_body = CapturedBody { prefix: b"x".to_vec(), total: 9, shed: false };
     let off = Build { body_limit: 0 }.event(&call, &pass);
     assert_eq!((off.response().body(), off.response().size()), (None, 9));
     drop(call.shed_bodies());
@@ -90,7 +90,7 @@ fn headers_that_escape_to_many_times_their_length_still_fit() {
     }
     event.set_property("large", "\u{1}".repeat(100_000));
 
-    let post = Post::of(&event, "p", &pass, POST).unwrap();
+    let post = EncodedEvent::of(&event, "p", &pass, POST).unwrap();
 
     assert!(post.bytes().len() <= 256 * 1024);
     let sent: serde_json::Value = serde_json::from_slice(post.bytes()).unwrap();
@@ -106,11 +106,11 @@ fn repeated_headers_are_joined_and_ids_are_unique() {
     let mut map = HeaderMap::new();
     map.append("x-a", http::HeaderValue::from_static("1"));
     map.append("x-a", http::HeaderValue::from_static("2"));
-    let call = Call { request_headers: Headers::copy(&map), ..call("s", 1) };
+    let call = RawCall { request_headers: HeaderBlock::copy(&map), ..call("s", 1) };
     let build = Build { body_limit: 16 };
     let (event, other) = (build.event(&call, &pass), build.event(&call, &pass));
 
-    let post = Post::of(&event, "p", &pass, POST).unwrap();
+    let post = EncodedEvent::of(&event, "p", &pass, POST).unwrap();
 
     let sent: serde_json::Value = serde_json::from_slice(post.bytes()).unwrap();
     assert_eq!(sent["request_headers"], r#"{"x-a":"1, 2"}"#);

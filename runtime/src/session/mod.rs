@@ -1,20 +1,24 @@
 //! A session: its handle, and the token that it stands for.
 
+pub(crate) mod open;
+mod renewal;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 use crate::client::Client;
+use crate::context::Scope;
 use crate::error::{Error, Kind, Result};
-use crate::notice;
-use crate::renewal::{Due, Renewal};
-use crate::scope::Scope;
+use crate::session::renewal::{Due, Renewal};
+use crate::sync;
 use crate::token::{Grant, SessionId, Token};
+use crate::warn;
 
 /// The key in the meta of a renewed session that names the one before.
 const PREVIOUS: &str = "otas.previous_session_id";
@@ -197,7 +201,7 @@ impl Session {
     }
 
     fn renewal<R>(&self, read: impl FnOnce(&Renewal) -> R) -> R {
-        read(&self.0.renewal.read().unwrap_or_else(PoisonError::into_inner))
+        read(&sync::read(&self.0.renewal))
     }
 
     fn due(&self) -> Due {
@@ -239,7 +243,7 @@ impl Session {
         meta.insert(PREVIOUS.to_owned(), Value::String(previous.to_string()));
         let opened = self.0.client.start_open(meta).await;
         let client = &self.0.client;
-        let mut renewal = self.0.renewal.write().unwrap_or_else(PoisonError::into_inner);
+        let mut renewal = sync::write(&self.0.renewal);
         match opened {
             Ok(next) => {
                 renewal.succeeded(Grant::clone(&next.grant()), client.settings().renew_before, client.world().now());
@@ -248,7 +252,7 @@ impl Session {
             Err(error) => {
                 // That the key is refused is said once, for all sessions.
                 if renewal.failed.is_none() && !error.is_key_refusal() {
-                    notice::warn(&format!("session {previous} could not be renewed yet: {}", error.with_causes()));
+                    warn::emit(&format!("session {previous} could not be renewed yet: {}", error.with_causes()));
                 }
                 renewal.failed(error.clone(), client.world().now());
                 Err(error)

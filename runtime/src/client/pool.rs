@@ -1,6 +1,6 @@
 //! One reqwest client for each runtime: it must not outlive the runtime that opened its connections.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use once_cell::sync::Lazy;
 use reqwest::header::HeaderName;
@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::config::Settings;
 use crate::error::Result;
 use crate::http::redirect;
+use crate::sync::lock;
 
 /// Some servers run one runtime for each core. Beyond it, the client that was used longest ago makes room.
 const RUNTIMES: usize = 256;
@@ -33,7 +34,7 @@ impl Pool {
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let pool = Self::default();
         if !settings.disabled {
-            pool.lock().push((here(), Sender::new(crate::link::build(prepared((settings.http)()))?)));
+            pool.lock().push((here(), Sender::new(crate::server::build(prepared((settings.http)()))?)));
         }
         Ok(pool)
     }
@@ -64,7 +65,7 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Option<Id>, Arc<Sender>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use http::Response;
@@ -13,9 +12,10 @@ use tokio::task::futures::TaskLocalFuture;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::notice;
-use crate::propagate::WithSession;
-use crate::scope::Scope;
+use crate::context::Scope;
+use crate::context::propagate::InSession;
+use crate::sync::lock;
+use crate::warn::{self, OnceFlag};
 
 tokio::task_local! {
     static SLOT: Slot;
@@ -86,7 +86,7 @@ impl<S, Q, B> Service<Q> for SessionService<S>
 where
     S: Service<Q, Response = Response<B>>,
 {
-    type Response = Response<WithSession<B>>;
+    type Response = Response<InSession<B>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future>;
 
@@ -115,12 +115,12 @@ impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
-    type Output = Result<Response<WithSession<B>>, E>;
+    type Output = Result<Response<InSession<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.inner.poll(cx))?;
-        Poll::Ready(Ok(response.map(|body| WithSession::in_scope(body, this.slot.take()))))
+        Poll::Ready(Ok(response.map(|body| InSession::in_scope(body, this.slot.take()))))
     }
 }
 
@@ -149,7 +149,7 @@ enum Filled {
     Twice,
 }
 
-static SAID_TWICE: AtomicBool = AtomicBool::new(false);
+static WARNED_TWICE: OnceFlag = OnceFlag::new();
 
 impl Slot {
     fn offered() -> Self {
@@ -157,7 +157,7 @@ impl Slot {
     }
 
     fn fill(&self, scope: &Scope) {
-        let mut filled = self.0.filled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut filled = lock(&self.0.filled);
         let next = match (&*filled, scope) {
             (Filled::Not, _) => Filled::Once(scope.clone()),
             (Filled::Once(Scope::Session(_)), Scope::Session(_)) => Filled::Twice,
@@ -168,12 +168,12 @@ impl Slot {
     }
 
     fn take(&self) -> Option<Scope> {
-        match std::mem::take(&mut *self.0.filled.lock().unwrap_or_else(PoisonError::into_inner)) {
+        match std::mem::take(&mut *lock(&self.0.filled)) {
             Filled::Not => None,
             Filled::Once(scope) => Some(scope),
             Filled::Twice => {
-                notice::warn_once(
-                    &SAID_TWICE,
+                warn::once(
+                    &WARNED_TWICE,
                     "a request ran several sessions one after the other, so that its response body belongs to none; say which with \
                      `.in_current_session()` on the stream",
                 );

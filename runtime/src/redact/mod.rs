@@ -1,8 +1,8 @@
 //! What is taken out of an event before anybody sees it: names, shapes, and the process's own secrets.
 
-mod begins;
 mod names;
 mod pairs;
+mod prefixes;
 mod quoted;
 mod shapes;
 
@@ -31,9 +31,9 @@ impl Redactor {
     }
 
     /// One event's redaction, with the secrets that the process holds: they are masked wherever they stand.
-    pub(crate) fn pass<'a>(&'a self, known: impl IntoIterator<Item = &'a [u8]>) -> Pass<'a> {
+    pub(crate) fn pass<'a>(&'a self, known: impl IntoIterator<Item = &'a [u8]>) -> Redaction<'a> {
         let known = known.into_iter().filter_map(|secret| Known::new(std::str::from_utf8(secret).ok()?));
-        Pass { redactor: self, known: known.collect() }
+        Redaction { redactor: self, known: known.collect() }
     }
 
     fn is_secret(&self, name: &str, place: Place) -> bool {
@@ -42,7 +42,7 @@ impl Redactor {
 }
 
 /// The redaction of one event.
-pub(crate) struct Pass<'a> {
+pub(crate) struct Redaction<'a> {
     redactor: &'a Redactor,
     known: Vec<Known<'a>>,
 }
@@ -78,7 +78,7 @@ impl<'a> Known<'a> {
     }
 }
 
-impl Pass<'_> {
+impl Redaction<'_> {
     /// Any text: a body, an error, a path.
     pub(crate) fn text(&self, text: &str) -> String {
         if memchr::memchr(b'&', text.as_bytes()).is_some() && (text.contains("&quot;") || text.contains("&#34;")) {
@@ -103,7 +103,7 @@ impl Pass<'_> {
         let Some(value) = value.filter(|_| !self.redactor.is_secret(name, Place::Header)) else {
             return Some(MASK.to_owned());
         };
-        Some(self.text(&crate::event::text::lossy(value)))
+        Some(self.text(&crate::text::lossy(value)))
     }
 
     /// The process's own secrets, masked literally; also the beginning of one where the text ends within it.

@@ -1,16 +1,18 @@
 //! Everything that the expansion of the attribute may name, and nothing else. No part of the public interface.
 
+mod future;
+
 use std::fmt;
 use std::future::Future;
 
 use crate::client::Client;
-use crate::default::{ambient, is_off};
+use crate::context::global::{ambient, is_off};
 use crate::error::Error;
 use crate::meta::{self, BETWEEN_KEYS, Meta};
-use crate::run::{self, Boxed, Stage};
+use future::{Boxed, Stage};
 
 pub use crate::meta::{Field, Fields, Keyed};
-pub use crate::run::{Annotated, Handler, InSession, InSessionOr};
+pub use future::{Annotated, Handler, SessionFuture, SessionFutureOr};
 
 /// A call that has not begun: what to open, or that nothing is to be opened.
 pub struct Prepared(Option<Boxed>);
@@ -76,7 +78,7 @@ pub fn unopened() -> Prepared {
 }
 
 fn masked(client: Client) -> Prepared {
-    run::without_session(client).map_or(Prepared(None), Prepared::at)
+    future::without_session(client).map_or(Prepared(None), Prepared::at)
 }
 
 /// A session of this client's. Only a client that opens needs the meta.
@@ -113,16 +115,16 @@ pub fn value(value: &dyn Field) -> Meta {
 }
 
 /// `on_error = continue`: a call without a session runs all the same.
-pub fn in_session<B>(prepared: Prepared, body: B) -> InSession<B> {
-    InSession::new(prepared.0, body)
+pub fn in_session<B>(prepared: Prepared, body: B) -> SessionFuture<B> {
+    SessionFuture::new(prepared.0, body)
 }
 
 /// `on_error = fail`, or a handler of the user's: a call without a session has the value that the handler makes of the failure.
-pub fn in_session_or<B, H, R>(prepared: Prepared, handler: Handler<H, R>, body: B) -> InSessionOr<B, H, R>
+pub fn in_session_or<B, H, R>(prepared: Prepared, handler: Handler<H, R>, body: B) -> SessionFutureOr<B, H, R>
 where
     B: Future<Output = R>,
 {
-    InSession::new(prepared.0, body).or(handler)
+    SessionFuture::new(prepared.0, body).or(handler)
 }
 
 /// A path or closure of the user's. Its bound stands here alone, and not again on the future: one mistake, one message.
@@ -171,6 +173,6 @@ impl<T> Never for T {}
 pub async fn and_flush<F: Annotated>(mut run: F) -> F::Output {
     let client = run.client();
     let output = Box::pin(run).await;
-    crate::default::flush_at_exit(client).await;
+    crate::context::global::flush_at_exit(client).await;
     output
 }

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::client::breaker::Pause;
 use crate::config::Settings;
 use crate::delivery::{Delivery, Threads};
 use crate::error::{Error, Result};
-use crate::link::{Link, plain_http};
-use crate::pause::Pause;
+use crate::server::{BackgroundRuntime, plain_http};
 
 /// How many sessions are being opened at a time; each costs the server a fifth of a second.
 const OPENS_AT_A_TIME: usize = 8;
 
 /// A fork gets its own: it has no thread, must not share connections, and would wait for ever for what only the parent can end.
-pub(crate) struct Process {
+pub(crate) struct Connection {
     pub(crate) id: u32,
-    pub(crate) link: Arc<Link>,
+    pub(crate) link: Arc<BackgroundRuntime>,
     pub(crate) uasam: reqwest::Client,
     pub(crate) pause: Pause,
     /// As many permits as sessions may be opened at a time.
@@ -24,19 +24,19 @@ pub(crate) struct Process {
     pub(crate) delivery: Delivery,
 }
 
-impl Process {
+impl Connection {
     pub(crate) fn start(settings: &Settings, id: u32) -> Result<Self> {
         let Some(key) = settings.key.clone() else {
             return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
         };
         let uasam = plain_http(&settings.uasam, settings.connect_timeout)?;
-        let link = Arc::new(Link::start("otas")?);
+        let link = Arc::new(BackgroundRuntime::start("otas")?);
         let timers = link.clone();
         let threads = Threads {
             // Started by the first event. Each task keeps its thread until it has ended: the worker winds down after the last handle of the
             // client is gone.
             worker: Box::new(|task| {
-                if let Ok(link) = Link::start("otas-delivery") {
+                if let Ok(link) = BackgroundRuntime::start("otas-delivery") {
                     run(&Arc::new(link), task);
                 }
             }),
@@ -48,7 +48,7 @@ impl Process {
     }
 }
 
-fn run(link: &Arc<Link>, task: impl Future<Output = ()> + Send + 'static) {
+fn run(link: &Arc<BackgroundRuntime>, task: impl Future<Output = ()> + Send + 'static) {
     let keeps = link.clone();
     link.spawn(async move {
         task.await;

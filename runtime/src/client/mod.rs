@@ -1,27 +1,32 @@
 //! The client: owns the configuration and the library's thread, and opens sessions.
 
+mod breaker;
+pub(crate) mod connection;
+pub(crate) mod pool;
+
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::connection::Connection;
+use self::pool::Pool;
 use crate::config::{Config, Settings};
-use crate::delivery::{Left, Stats};
-use crate::domain::Domain;
+use crate::context::Scope;
+use crate::delivery::{Stats, Undelivered};
+use crate::domain::ProjectDomain;
 use crate::error::{Error, Kind, Result};
-use crate::event::Call;
-use crate::http::Pool;
-use crate::link::is_loopback;
+use crate::event::RawCall;
 use crate::meta::Meta;
-use crate::notice;
-use crate::opening::Opening;
-use crate::process::Process;
-use crate::scope::Scope;
+use crate::server::is_loopback;
 use crate::session::Session;
+use crate::session::open::Opening;
+use crate::sync::lock;
+use crate::warn::{self, OnceFlag};
 use crate::world::World;
 
 /// Opens sessions, and owns what they need: the configuration, the library's thread, the HTTP client of your requests.
@@ -43,8 +48,8 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     settings: Arc<Settings>,
     /// UASAM and Brain: the agent key may go there, and calls to them are no events.
-    servers: Domain,
-    process: Mutex<Option<Arc<Process>>>,
+    servers: ProjectDomain,
+    process: Mutex<Option<Arc<Connection>>>,
     pool: Pool,
     counts: Counts,
 }
@@ -55,7 +60,7 @@ struct Counts {
     opened: AtomicU64,
     without_session: AtomicU64,
     outside_sessions: AtomicU64,
-    said_outside: AtomicBool,
+    warned_outside: OnceFlag,
 }
 
 impl Client {
@@ -74,7 +79,7 @@ impl Client {
     pub(crate) fn unannounced(config: Config) -> Result<Self> {
         let settings = config.0;
         let pool = Pool::new(&settings)?;
-        let servers = Domain::below([&settings.uasam, &settings.brain]);
+        let servers = ProjectDomain::below([&settings.uasam, &settings.brain]);
         Ok(Self(Arc::new(Inner { settings, servers, process: Mutex::new(None), pool, counts: Counts::default() })))
     }
 
@@ -95,11 +100,11 @@ impl Client {
     /// # Errors
     ///
     /// * [`is_disabled`](Error::is_disabled): OTAS is switched off.
-    /// * [`is_meta`](Error::is_meta): `meta` is no object, or over 1 MiB; nothing was sent.
+    /// * [`is_invalid_meta`](Error::is_invalid_meta): `meta` is no object, or over 1 MiB; nothing was sent.
     /// * [`is_unreachable`](Error::is_unreachable), [`is_timeout`](Error::is_timeout): no connection within 3 seconds, no answer within 10.
-    /// * [`is_refused`](Error::is_refused): the agent key is wrong, revoked or expired.
-    /// * [`is_answer`](Error::is_answer): something that is not OTAS answered.
-    /// * [`is_paused`](Error::is_paused): opening failed several times in a row, and pauses (1 to 30 seconds).
+    /// * [`is_rejected`](Error::is_rejected): the agent key is wrong, revoked or expired.
+    /// * [`is_unexpected_response`](Error::is_unexpected_response): something that is not OTAS answered.
+    /// * [`is_backing_off`](Error::is_backing_off): opening failed several times in a row, and pauses (1 to 30 seconds).
     pub fn open(&self, meta: impl Serialize) -> impl Future<Output = Result<Session>> + Send {
         // Written down at once: the future holds nothing of the meta's type, and is `Send` whatever that is.
         let meta = if self.is_disabled() {
@@ -126,23 +131,23 @@ impl Client {
     /// further try end at once.
     ///
     /// Works on any runtime: the clock is that of the library's thread.
-    pub async fn flush(&self, deadline: Duration) -> Left {
+    pub async fn flush(&self, deadline: Duration) -> Undelivered {
         match self.started() {
             Some(process) => process.delivery.flush(deadline).await,
-            None => Left::default(),
+            None => Undelivered::default(),
         }
     }
 
     /// Takes no further event, flushes for at most `deadline`, drops what is left then, and tells how many that were. Sessions can still be
     /// opened; calls outside the domain still go out, and their events are counted as dropped.
-    pub async fn shutdown(&self, deadline: Duration) -> Left {
+    pub async fn shutdown(&self, deadline: Duration) -> Undelivered {
         if self.is_disabled() {
-            return Left::default(); // no thread is started for it
+            return Undelivered::default(); // no thread is started for it
         }
         // Also where nothing was recorded yet: what comes later is to be dropped.
         match self.process() {
             Ok(process) => process.delivery.shutdown(deadline).await,
-            Err(_) => Left::default(),
+            Err(_) => Undelivered::default(),
         }
     }
 
@@ -159,8 +164,8 @@ impl Client {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             sessions: count(&self.0.counts.opened),
-            calls_without_session: count(&self.0.counts.without_session),
-            requests_outside_sessions: count(&self.0.counts.outside_sessions),
+            sessionless_calls: count(&self.0.counts.without_session),
+            sessionless_requests: count(&self.0.counts.outside_sessions),
             ..events
         }
     }
@@ -175,7 +180,7 @@ impl Client {
         &self.0.settings
     }
 
-    pub(crate) fn servers(&self) -> &Domain {
+    pub(crate) fn servers(&self) -> &ProjectDomain {
         &self.0.servers
     }
 
@@ -198,23 +203,23 @@ impl Client {
     }
 
     /// What connects this process to the servers; started when first needed, and anew in a fork.
-    pub(crate) fn process(&self) -> Result<Arc<Process>> {
+    pub(crate) fn process(&self) -> Result<Arc<Connection>> {
         self.process_of(self.world().process_id())
     }
 
-    fn process_of(&self, id: u32) -> Result<Arc<Process>> {
-        let mut slot = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
+    fn process_of(&self, id: u32) -> Result<Arc<Connection>> {
+        let mut slot = lock(&self.0.process);
         if let Some(process) = slot.as_ref().filter(|process| process.id == id) {
             return Ok(process.clone());
         }
-        let process = Arc::new(Process::start(&self.0.settings, id)?);
+        let process = Arc::new(Connection::start(&self.0.settings, id)?);
         *slot = Some(process.clone());
         Ok(process)
     }
 
     /// The same, if this process has needed it yet.
-    fn started(&self) -> Option<Arc<Process>> {
-        let slot = self.0.process.lock().unwrap_or_else(PoisonError::into_inner);
+    fn started(&self) -> Option<Arc<Connection>> {
+        let slot = lock(&self.0.process);
         slot.clone().filter(|process| process.id == self.world().process_id())
     }
 
@@ -241,7 +246,7 @@ impl Client {
     }
 
     /// Takes in a finished call of the process `id`, which is this one.
-    pub(crate) fn record(&self, call: Call, id: u32) {
+    pub(crate) fn record(&self, call: RawCall, id: u32) {
         if let Ok(process) = self.process_of(id) {
             process.delivery.record(call);
         }
@@ -251,18 +256,18 @@ impl Client {
     pub(crate) fn went_without_session(&self, error: &Error) {
         self.0.counts.without_session.fetch_add(1, Ordering::Relaxed);
         // That the key is refused is said once, where it happens.
-        if error.is_paused() || error.is_key_refusal() {
+        if error.is_backing_off() || error.is_key_refusal() {
             tracing::debug!(target: "otas", %error, "a call runs without a session");
         } else {
-            notice::warn(&format!("a call runs without a session: {}", error.with_causes()));
+            warn::emit(&format!("a call runs without a session: {}", error.with_causes()));
         }
     }
 
     /// A request went out outside every session: counted, and said once.
     pub(crate) fn sent_outside_sessions(&self) {
         self.0.counts.outside_sessions.fetch_add(1, Ordering::Relaxed);
-        notice::warn_once(
-            &self.0.counts.said_outside,
+        warn::once(
+            &self.0.counts.warned_outside,
             "a request through otas::http was sent outside every session, so that nobody can tell what it belongs to; send it inside an \
              annotated function or Session::scope (a task that was spawned there does not inherit the session)",
         );
@@ -274,13 +279,13 @@ impl Client {
             return;
         }
         if settings.domain.is_empty() {
-            notice::warn(
+            warn::emit(
                 "no project domain is set, so that no request gets the session's token; set OTAS_PROJECT_DOMAIN to your base URL",
             );
         }
         for (name, url) in [("UASAM", &settings.uasam), ("Brain", &settings.brain)] {
             if url.scheme() == "http" && !is_loopback(url) {
-                notice::warn(&format!(
+                warn::emit(&format!(
                     "the agent key travels to {name} in clear text over http; use https outside this machine"
                 ));
             }

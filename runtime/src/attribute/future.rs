@@ -10,10 +10,10 @@ use pin_project_lite::pin_project;
 use tracing::Span;
 
 use crate::client::Client;
+use crate::context::Scope;
 use crate::error::Error;
 use crate::meta::Meta;
-use crate::opening::Opening;
-use crate::scope::Scope;
+use crate::session::open::Opening;
 
 /// Where a call stands. In a box, so that the future of an annotated function is a few words larger than the plain one; and behind a trait,
 /// so that the compiler does not walk through all that a session holds for each annotated function.
@@ -95,7 +95,7 @@ impl Stage {
             };
             #[cfg(feature = "tower")]
             if let Self::Inside { scope, .. } = self {
-                crate::tower::fill(scope);
+                crate::context::tower::fill(scope);
             }
         }
     }
@@ -143,7 +143,7 @@ pin_project! {
     #[project = Run]
     #[expect(missing_docs, reason = "the macro takes no documentation of an enum's fields; they are private in all but syntax")]
     #[must_use = "futures do nothing unless polled"]
-    pub enum InSession<B> {
+    pub enum SessionFuture<B> {
         /// Not ended: no stage, where there is nothing around the body.
         Running {
             stage: Option<Boxed>,
@@ -154,7 +154,7 @@ pin_project! {
         Ended,
     }
 
-    impl<B> PinnedDrop for InSession<B> {
+    impl<B> PinnedDrop for SessionFuture<B> {
         fn drop(this: Pin<&mut Self>) {
             this.drop_body();
         }
@@ -164,9 +164,9 @@ pin_project! {
 pin_project! {
     /// The same, and what makes the function's value of a failure.
     #[must_use = "futures do nothing unless polled"]
-    pub struct InSessionOr<B, H, R> {
+    pub struct SessionFutureOr<B, H, R> {
         #[pin]
-        run: InSession<B>,
+        run: SessionFuture<B>,
         handler: Option<Handler<H, R>>,
     }
 }
@@ -178,28 +178,28 @@ pub trait Annotated: Future {
     fn client(&mut self) -> Option<Client>;
 }
 
-impl<B> fmt::Debug for InSession<B> {
+impl<B> fmt::Debug for SessionFuture<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Running { .. } => "InSession(Running)",
-            Self::Ended => "InSession(Ended)",
+            Self::Running { .. } => "SessionFuture(Running)",
+            Self::Ended => "SessionFuture(Ended)",
         })
     }
 }
 
-impl<B, H, R> fmt::Debug for InSessionOr<B, H, R> {
+impl<B, H, R> fmt::Debug for SessionFutureOr<B, H, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.run.fmt(f)
     }
 }
 
-impl<B> InSession<B> {
+impl<B> SessionFuture<B> {
     pub(crate) fn new(stage: Option<Boxed>, body: B) -> Self {
         Self::Running { stage, body }
     }
 
-    pub(crate) fn or<H, R>(self, handler: Handler<H, R>) -> InSessionOr<B, H, R> {
-        InSessionOr { run: self, handler: Some(handler) }
+    pub(crate) fn or<H, R>(self, handler: Handler<H, R>) -> SessionFutureOr<B, H, R> {
+        SessionFutureOr { run: self, handler: Some(handler) }
     }
 
     fn drop_body(mut self: Pin<&mut Self>) {
@@ -229,7 +229,7 @@ impl<B> InSession<B> {
     }
 }
 
-impl<B: Future> Future for InSession<B> {
+impl<B: Future> Future for SessionFuture<B> {
     type Output = B::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
@@ -237,7 +237,7 @@ impl<B: Future> Future for InSession<B> {
     }
 }
 
-impl<B: Future, H> Future for InSessionOr<B, H, B::Output> {
+impl<B: Future, H> Future for SessionFutureOr<B, H, B::Output> {
     type Output = B::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
@@ -247,7 +247,7 @@ impl<B: Future, H> Future for InSessionOr<B, H, B::Output> {
         match failure.and_then(|error| this.handler.take().map(|Handler { handler, call }| call(handler, error))) {
             Some(value) => {
                 // After the handler: what the function was given lives until its value is made, as in any function.
-                this.run.set(InSession::Ended);
+                this.run.set(SessionFuture::Ended);
                 Poll::Ready(value)
             }
             None => output,
@@ -255,7 +255,7 @@ impl<B: Future, H> Future for InSessionOr<B, H, B::Output> {
     }
 }
 
-impl<B: Future> Annotated for InSession<B> {
+impl<B: Future> Annotated for SessionFuture<B> {
     fn client(&mut self) -> Option<Client> {
         match self {
             Self::Running { stage, .. } => stage.as_mut().and_then(|stage| (**stage).as_mut().client()),
@@ -264,7 +264,7 @@ impl<B: Future> Annotated for InSession<B> {
     }
 }
 
-impl<B: Future, H> Annotated for InSessionOr<B, H, B::Output> {
+impl<B: Future, H> Annotated for SessionFutureOr<B, H, B::Output> {
     fn client(&mut self) -> Option<Client> {
         self.run.client()
     }

@@ -8,7 +8,7 @@ use http::HeaderValue;
 
 use super::stats::Reason;
 use crate::config::KeySource;
-use crate::event::{Build, Call, Hook, Post};
+use crate::event::{Build, EncodedEvent, Hook, RawCall};
 use crate::redact::Redactor;
 
 /// The agent key, which may change while the process runs.
@@ -49,7 +49,7 @@ const KEYS: usize = 8;
 
 impl Make {
     /// Writes down the event of a call in at most so many bytes, or says why there is none.
-    pub(crate) fn post(&self, call: &Call, keys: &mut Keys, most: usize) -> Result<Post, Reason> {
+    pub(crate) fn post(&self, call: &RawCall, keys: &mut Keys, most: usize) -> Result<EncodedEvent, Reason> {
         keys.remember(self.key.current());
         let known = keys.0.iter().chain([&call.origin.token]).map(HeaderValue::as_bytes);
         let pass = self.redactor.pass(known);
@@ -61,7 +61,7 @@ impl Make {
                 .map_err(|_| Reason::HookPanicked)?
                 .ok_or(Reason::ByHook)?,
         };
-        let post = catch_unwind(AssertUnwindSafe(|| Post::of(&event, &self.project_id, &pass, most)));
+        let post = catch_unwind(AssertUnwindSafe(|| EncodedEvent::of(&event, &self.project_id, &pass, most)));
         post.map_err(|_| Reason::Unusable)?.map_err(|_| Reason::Unusable)
     }
 }

@@ -1,16 +1,17 @@
 //! The default client: of the task, else of the process; and how a program ends with nothing left behind.
 
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::delivery::Left;
+use crate::context::Scope;
+use crate::delivery::Undelivered;
 use crate::error::{Error, Result};
-use crate::notice;
-use crate::scope::Scope;
+use crate::sync::lock;
+use crate::warn;
 
 static PROCESS: OnceCell<Client> = OnceCell::new();
 static LAST_FAILURE: Mutex<Option<Failure>> = Mutex::new(None);
@@ -60,21 +61,21 @@ pub(crate) fn is_off() -> bool {
 /// # Errors
 ///
 /// [`is_config`](Error::is_config): there is a default client already, by an earlier `init`, or because a session or a request needed one.
-pub fn init(client: Client) -> Result<Guard> {
+pub fn init(client: Client) -> Result<FlushGuard> {
     PROCESS.set(client.clone()).map_err(|_| {
         Error::config("the default client is there already; call `otas::init` once, before the first session and the first request")
     })?;
-    Ok(Guard { client })
+    Ok(FlushGuard { client })
 }
 
 /// Delivers what is queued when it is dropped; see [`init`].
 #[derive(Debug)]
 #[must_use = "it delivers what is queued when it is dropped: bind it to a name, as in `let _guard = ..`"]
-pub struct Guard {
+pub struct FlushGuard {
     client: Client,
 }
 
-impl Drop for Guard {
+impl Drop for FlushGuard {
     /// Blocks this thread, 5 seconds at most: the program is about to end.
     fn drop(&mut self) {
         let (tell, told) = mpsc::channel();
@@ -84,24 +85,24 @@ impl Drop for Guard {
         };
         if self.client.in_background_if_started(flush) {
             // No word in time: the thread is stuck, and nothing was delivered since.
-            warn_of(told.recv_timeout(AT_EXIT + MARGIN).unwrap_or_else(|_| Left(self.client.stats().pending)));
+            warn_of(told.recv_timeout(AT_EXIT + MARGIN).unwrap_or_else(|_| Undelivered(self.client.stats().pending)));
         }
     }
 }
 
 /// [`Client::flush`] of the default client: that of the task, else that of the process; nothing is left where there is none yet.
-pub async fn flush(deadline: Duration) -> Left {
+pub async fn flush(deadline: Duration) -> Undelivered {
     match existing() {
         Some(client) => client.flush(deadline).await,
-        None => Left::default(),
+        None => Undelivered::default(),
     }
 }
 
 /// [`Client::shutdown`] of the default client: that of the task, else that of the process; nothing is left where there is none yet.
-pub async fn shutdown(deadline: Duration) -> Left {
+pub async fn shutdown(deadline: Duration) -> Undelivered {
     match existing() {
         Some(client) => client.shutdown(deadline).await,
-        None => Left::default(),
+        None => Undelivered::default(),
     }
 }
 
@@ -112,9 +113,9 @@ pub(crate) async fn flush_at_exit(client: Option<Client>) {
     }
 }
 
-fn warn_of(left: Left) {
+fn warn_of(left: Undelivered) {
     if !left.is_empty() {
-        notice::warn(&format!(
+        warn::emit(&format!(
             "{left} undelivered at the end of the program; call `otas::flush` with a longer deadline before it"
         ));
     }
@@ -128,7 +129,7 @@ fn of_process() -> Result<Client> {
     if let Some(client) = PROCESS.get() {
         return Ok(client.clone());
     }
-    let mut last = LAST_FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = lock(&LAST_FAILURE);
     if let Some(client) = PROCESS.get() {
         return Ok(client.clone()); // another thread was quicker
     }
@@ -144,7 +145,7 @@ fn of_process() -> Result<Client> {
     drop(last); // warnings run the code of a subscriber, which may come back here
     match &built {
         Ok(client) => client.warn_of_doubtful_settings(),
-        Err(error) => notice::warn(&format!("no session is opened: {}", error.with_causes())),
+        Err(error) => warn::emit(&format!("no session is opened: {}", error.with_causes())),
     }
     built
 }

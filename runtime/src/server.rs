@@ -14,12 +14,12 @@ use crate::error::{Error, Kind, Result};
 
 /// One thread with a runtime of its own, so that any runtime of the caller will do: without timers, without I/O, or dropped already.
 /// Dropping the link ends the thread.
-pub(crate) struct Link {
+pub(crate) struct BackgroundRuntime {
     handle: Handle,
     _running: oneshot::Sender<()>,
 }
 
-impl Link {
+impl BackgroundRuntime {
     /// Starts the thread.
     pub(crate) fn start(name: &str) -> Result<Self> {
         let failed = |cause: std::io::Error| {
@@ -117,7 +117,7 @@ pub(crate) async fn exchange(
     let status = response.status().as_u16();
     if response.status().is_redirection() {
         let what = "a redirect, which is not followed because the agent key must not travel";
-        return Err(Error::new(Kind::Answer { server, status, what }));
+        return Err(Error::new(Kind::UnexpectedResponse { server, status, what }));
     }
     let is_json = response
         .headers()
@@ -126,7 +126,11 @@ pub(crate) async fn exchange(
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > most {
-            return Err(Error::new(Kind::Answer { server, status, what: "more bytes than any OTAS answer has" }));
+            return Err(Error::new(Kind::UnexpectedResponse {
+                server,
+                status,
+                what: "more bytes than any OTAS answer has",
+            }));
         }
         body.extend_from_slice(&chunk);
     }

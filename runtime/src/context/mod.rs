@@ -1,5 +1,10 @@
 //! What is current in a task: the task-local, and how it is entered.
 
+pub(crate) mod global;
+pub(crate) mod propagate;
+#[cfg(feature = "tower")]
+pub mod tower;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 
-use crate::scope::Scope;
+use crate::context::Scope;
 use crate::session::Session;
 
 /// Carries a session along with a future, a stream, or a response body: whatever is done inside belongs to the session, wherever it is polled.
@@ -72,19 +72,19 @@ use crate::session::Session;
 /// session, nothing is carried and everything runs as without.
 pub trait SessionExt: Sized {
     /// Carries the session that is current now, when this is called. Outside every session it changes nothing.
-    fn in_current_session(self) -> WithSession<Self> {
-        WithSession { inner: Some(self), scope: Scope::set() }
+    fn in_current_session(self) -> InSession<Self> {
+        InSession { inner: Some(self), scope: Scope::set() }
     }
 
     /// Carries the given session.
-    fn with_session(self, session: &Session) -> WithSession<Self> {
-        WithSession { inner: Some(self), scope: Some(Scope::Session(session.clone())) }
+    fn with_session(self, session: &Session) -> InSession<Self> {
+        InSession { inner: Some(self), scope: Some(Scope::Session(session.clone())) }
     }
 }
 
 impl<T> SessionExt for T {}
 
-impl<T> WithSession<T> {
+impl<T> InSession<T> {
     /// Carries a scope; without one it changes nothing.
     #[cfg(feature = "tower")]
     pub(crate) fn in_scope(inner: T, scope: Option<Scope>) -> Self {
@@ -96,13 +96,13 @@ pin_project! {
     /// What [`SessionExt`] makes: a [`Future`], a [`Stream`] or an [`http_body::Body`], as its inside is one.
     #[derive(Debug)]
     #[must_use = "futures and streams do nothing unless polled"]
-    pub struct WithSession<T> {
+    pub struct InSession<T> {
         #[pin]
         inner: Option<T>,
         scope: Option<Scope>,
     }
 
-    impl<T> PinnedDrop for WithSession<T> {
+    impl<T> PinnedDrop for InSession<T> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(scope) = this.scope.take() {
@@ -113,7 +113,7 @@ pin_project! {
 }
 
 /// Runs `poll` on the inside, in the scope that is carried.
-fn within<T, R>(wrapper: Pin<&mut WithSession<T>>, poll: impl FnOnce(Pin<&mut T>) -> Poll<R>) -> Poll<R> {
+fn within<T, R>(wrapper: Pin<&mut InSession<T>>, poll: impl FnOnce(Pin<&mut T>) -> Poll<R>) -> Poll<R> {
     let this = wrapper.project();
     // The inside is there until the wrapper is dropped.
     let Some(inner) = this.inner.as_pin_mut() else {
@@ -125,7 +125,7 @@ fn within<T, R>(wrapper: Pin<&mut WithSession<T>>, poll: impl FnOnce(Pin<&mut T>
     }
 }
 
-impl<F: Future> Future for WithSession<F> {
+impl<F: Future> Future for InSession<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -133,7 +133,7 @@ impl<F: Future> Future for WithSession<F> {
     }
 }
 
-impl<S: Stream> Stream for WithSession<S> {
+impl<S: Stream> Stream for InSession<S> {
     type Item = S::Item;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
@@ -145,7 +145,7 @@ impl<S: Stream> Stream for WithSession<S> {
     }
 }
 
-impl<B: Body> Body for WithSession<B>
+impl<B: Body> Body for InSession<B>
 where
     B::Data: Buf,
 {

@@ -4,7 +4,6 @@ mod build;
 mod call;
 mod post;
 mod storable;
-pub(crate) mod text;
 pub(crate) mod time;
 
 use std::sync::Arc;
@@ -12,9 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-pub(crate) use build::{Build, keeps_text};
-pub(crate) use call::{Call, Captured, End, Headers};
-pub(crate) use post::{POST, Post};
+pub(crate) use build::{Build, is_textual};
+pub(crate) use call::{CapturedBody, End, HeaderBlock, RawCall};
+pub(crate) use post::{EncodedEvent, POST};
 
 use crate::token::SessionId;
 
@@ -27,7 +26,7 @@ pub(crate) type Hook = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 /// column is cut, and the bodies shrink until the whole fits.
 ///
 /// ```
-/// use otas::Event;
+/// use otas::event::Event;
 ///
 /// fn quiet(mut event: Event) -> Option<Event> {
 ///     if event.path() == "/health" {
@@ -39,7 +38,7 @@ pub(crate) type Hook = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 /// }
 /// ```
 ///
-#[doc = include_str!("redact/names.md")]
+#[doc = include_str!("../redact/names.md")]
 #[derive(Clone, Debug)]
 pub struct Event {
     id: String,

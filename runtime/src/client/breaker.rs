@@ -1,9 +1,10 @@
 //! When a session may be opened: not while the server fails.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind};
+use crate::sync::lock;
 use crate::world::World;
 
 const FAILURES: u32 = 3;
@@ -45,11 +46,11 @@ impl Pause {
             state.probing = true;
             return Ok(turn(true));
         }
-        Err(Error::new(Kind::Paused { failures: state.failures, retry_in: until.saturating_duration_since(now) }))
+        Err(Error::new(Kind::BackingOff { failures: state.failures, retry_in: until.saturating_duration_since(now) }))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -113,7 +114,7 @@ mod tests {
         assert!(failing(2, &world).turn(&world).is_ok());
         let paused = failing(3, &world);
         let error = paused.turn(&world).unwrap_err();
-        assert!(error.is_paused() && error.to_string().contains("3 failures"), "{error}");
+        assert!(error.is_backing_off() && error.to_string().contains("3 failures"), "{error}");
         world.advance(SECOND - MOMENT);
         assert!(paused.turn(&world).is_err());
         world.advance(MOMENT);
@@ -135,7 +136,7 @@ mod tests {
         let pause = failing(3, &world);
         world.advance(SECOND);
         let probe = pause.turn(&world).unwrap();
-        assert!(pause.turn(&world).unwrap_err().is_paused());
+        assert!(pause.turn(&world).unwrap_err().is_backing_off());
         drop(probe);
         pause.turn(&world).unwrap().answered();
         assert!(pause.turn(&world).is_ok());
@@ -176,6 +177,6 @@ mod tests {
             world.advance(SECOND);
             drop(turn);
         }
-        assert!(pause.turn(&world).unwrap_err().is_paused());
+        assert!(pause.turn(&world).unwrap_err().is_backing_off());
     }
 }

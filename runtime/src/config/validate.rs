@@ -5,11 +5,11 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
-use super::ConfigBuilder;
+use crate::config::ConfigBuilder;
 use crate::config::Settings;
 use crate::config::key::KeySource;
-use crate::config::sources::Given;
-use crate::domain::Domain;
+use crate::config::sources::Setting;
+use crate::domain::ProjectDomain;
 use crate::error::{Error, Kind, Result};
 
 const UASAM_URL: &str = "http://localhost:8000";
@@ -25,10 +25,10 @@ impl ConfigBuilder {
         let key = if disabled { None } else { Some(self.key()?) };
         self.durations().or_else(lenient)?;
         let domain = match &self.domain {
-            None => Domain::default(),
+            None => ProjectDomain::default(),
             Some(given) => given.value.parse().map_err(|cause| given.because(cause)).or_else(|error| {
                 lenient(error)?;
-                Ok(Domain::default())
+                Ok(ProjectDomain::default())
             })?,
         };
         Ok(Settings {
@@ -91,7 +91,7 @@ impl ConfigBuilder {
 }
 
 /// A text that travels in a header: checked, marked sensitive, never shown.
-fn optional(given: &Option<Given>, disabled: bool) -> Result<Option<HeaderValue>> {
+fn optional(given: &Option<Setting>, disabled: bool) -> Result<Option<HeaderValue>> {
     let Some(given) = given else { return Ok(None) };
     match HeaderValue::from_str(given.value.trim()) {
         Ok(mut value) if !value.is_empty() => {
@@ -103,8 +103,8 @@ fn optional(given: &Option<Given>, disabled: bool) -> Result<Option<HeaderValue>
     }
 }
 
-fn base_url(given: &Option<Given>, unset: &str, disabled: bool) -> Result<Url> {
-    let default = Given::new(unset, "the default");
+fn base_url(given: &Option<Setting>, unset: &str, disabled: bool) -> Result<Url> {
+    let default = Setting::new(unset, "the default");
     let given = given.as_ref().unwrap_or(&default);
     match parse_base(given) {
         Err(_) if disabled => parse_base(&default),
@@ -113,7 +113,7 @@ fn base_url(given: &Option<Given>, unset: &str, disabled: bool) -> Result<Url> {
 }
 
 /// A base URL with a slash at the end of its path, so that paths can be appended.
-fn parse_base(given: &Given) -> Result<Url> {
+fn parse_base(given: &Setting) -> Result<Url> {
     let text = given.value.trim();
     if !text.contains("://") {
         return Err(given.wrong("it is not a URL; write it with its scheme, as in `https://otas.example.com`"));
@@ -135,7 +135,7 @@ fn parse_base(given: &Given) -> Result<Url> {
     Ok(url)
 }
 
-fn header_names(given: &[Given]) -> Result<Vec<String>> {
+fn header_names(given: &[Setting]) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for given in given {
         for name in given.value.split(',').map(str::trim).filter(|name| !name.is_empty()) {

@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
+use crate::client::connection::Connection;
 use crate::config::KeySource;
 use crate::error::{Error, Kind, Result};
-use crate::link::{Answer, endpoint, exchange};
-use crate::process::Process;
+use crate::server::{Answer, endpoint, exchange};
 use crate::session::Session;
 use crate::token::Grant;
 use crate::wire;
@@ -66,7 +66,7 @@ impl Drop for Opening {
 }
 
 /// Waits for a turn, opens, and tells the pause how it went; in all no longer than the open timeout.
-async fn within_limits(client: Client, process: Arc<Process>, meta: Map<String, Value>) -> Result<Session> {
+async fn within_limits(client: Client, process: Arc<Connection>, meta: Map<String, Value>) -> Result<Session> {
     let limit = client.settings().open_timeout;
     let client = &client;
     let late = |_| Error::new(Kind::Timeout { server: UASAM, after: limit });
@@ -89,12 +89,12 @@ async fn within_limits(client: Client, process: Arc<Process>, meta: Map<String, 
 
 /// Asks for a token; once more where the key was refused and there is another one by now. A file is read before, so that a key that is
 /// exchanged in it is in use before the old one is refused.
-async fn grant(client: &Client, process: &Process, meta: &Map<String, Value>) -> Result<Grant> {
+async fn grant(client: &Client, process: &Connection, meta: &Map<String, Value>) -> Result<Grant> {
     let Some(key) = client.settings().key.clone() else {
         return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
     };
     let body = serde_json::to_vec(&wire::CreateSession { meta })
-        .map_err(|cause| Error::with_source(Kind::Meta("the meta cannot be written as JSON".into()), cause))?;
+        .map_err(|cause| Error::with_source(Kind::InvalidMeta("the meta cannot be written as JSON".into()), cause))?;
     if key.is_file() {
         reread(key.clone()).await;
     }
@@ -123,7 +123,7 @@ async fn changed(key: &KeySource, used: &HeaderValue) -> bool {
     key.current() != *used
 }
 
-async fn create(client: &Client, process: &Process, key: HeaderValue, body: Vec<u8>) -> Result<Grant> {
+async fn create(client: &Client, process: &Connection, key: HeaderValue, body: Vec<u8>) -> Result<Grant> {
     let settings = client.settings();
     let request = process
         .uasam
@@ -143,7 +143,7 @@ async fn reread(key: KeySource) {
 /// What UASAM's answer to the opening of a session means.
 fn read_grant(answer: &Answer) -> Result<Grant> {
     let status = answer.status;
-    let other = |what| Error::new(Kind::Answer { server: UASAM, status, what });
+    let other = |what| Error::new(Kind::UnexpectedResponse { server: UASAM, status, what });
     if !answer.is_json {
         return Err(other("a page that is not JSON"));
     }
@@ -155,7 +155,7 @@ fn read_grant(answer: &Answer) -> Result<Grant> {
             500.. => "look into the log of UASAM",
             _ => "check that the URL names a UASAM of this protocol",
         };
-        return Err(Error::new(Kind::Refused { server: UASAM, status, word: wire::status_word(&answer.body), remedy }));
+        return Err(Error::new(Kind::Rejected { server: UASAM, status, word: wire::error_code(&answer.body), remedy }));
     }
     let created: wire::SessionCreated =
         serde_json::from_slice(&answer.body).map_err(|_| other("JSON that holds no session"))?;

@@ -31,7 +31,7 @@ pub use timeline::{Entry, Timeline};
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::link::{Answer, Link, endpoint, exchange, plain_http};
+use crate::server::{Answer, BackgroundRuntime, endpoint, exchange, plain_http};
 use crate::token::SessionId;
 use crate::wire::{self, read};
 
@@ -51,7 +51,7 @@ struct Inner {
     brain: (reqwest::Client, Url),
     user_token: HeaderValue,
     project_id: HeaderValue,
-    link: Link,
+    link: BackgroundRuntime,
 }
 
 impl Reader {
@@ -78,7 +78,7 @@ impl Reader {
             brain: server(&settings.brain)?,
             user_token,
             project_id: header(project_id, "project id")?,
-            link: Link::start("otas-audit")?,
+            link: BackgroundRuntime::start("otas-audit")?,
         })))
     }
 
@@ -86,10 +86,10 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// * [`is_refused`](Error::is_refused): the user token is wrong or has expired, the person does not belong to the project, or the agent
+    /// * [`is_rejected`](Error::is_rejected): the user token is wrong or has expired, the person does not belong to the project, or the agent
     ///   does not.
     /// * [`is_unreachable`](Error::is_unreachable), [`is_timeout`](Error::is_timeout): UASAM is not there, or took over 30 seconds.
-    /// * [`is_answer`](Error::is_answer): the answer is no list of sessions, or has over 64 MiB.
+    /// * [`is_unexpected_response`](Error::is_unexpected_response): the answer is no list of sessions, or has over 64 MiB.
     pub async fn sessions(&self, agent_id: &str) -> Result<Vec<SessionRecord>> {
         let (http, base) = &self.0.uasam;
         let mut url = endpoint(base, wire::path::LIST_SESSIONS);
@@ -100,11 +100,11 @@ impl Reader {
     }
 
     /// The events of a session in the order in which they arrived. Brain shows the earliest 500 and no others;
-    /// [`Events::is_cut`] tells whether that was reached.
+    /// [`Events::is_truncated`] tells whether that was reached.
     ///
     /// # Errors
     ///
-    /// As [`sessions`](Self::sessions), and [`is_refused`](Error::is_refused) for an agent or a session id that is none.
+    /// As [`sessions`](Self::sessions), and [`is_rejected`](Error::is_rejected) for an agent or a session id that is none.
     pub async fn events(&self, agent_id: &str, session_id: &SessionId) -> Result<Events> {
         let (http, base) = &self.0.brain;
         // Brain knows no other spelling.
@@ -148,10 +148,10 @@ impl Reader {
 fn understood<T: DeserializeOwned>(server: &'static str, answer: &Answer) -> Result<T> {
     let status = answer.status;
     if !answer.is_json {
-        return Err(Error::new(Kind::Answer { server, status, what: "a page that is not JSON" }));
+        return Err(Error::new(Kind::UnexpectedResponse { server, status, what: "a page that is not JSON" }));
     }
     if status == 200 {
-        let broken = Kind::Answer { server, status, what: "JSON of another shape" };
+        let broken = Kind::UnexpectedResponse { server, status, what: "JSON of another shape" };
         return json::read(&answer.body).ok_or_else(|| Error::new(broken));
     }
     let remedy = match status {
@@ -161,7 +161,7 @@ fn understood<T: DeserializeOwned>(server: &'static str, answer: &Answer) -> Res
         400 => "check the ids: each is a UUID",
         _ => "try again later, or look into the server's log",
     };
-    Err(Error::new(Kind::Refused { server, status, word: wire::status_word(&answer.body), remedy }))
+    Err(Error::new(Kind::Rejected { server, status, word: wire::error_code(&answer.body), remedy }))
 }
 
 fn header(value: &str, what: &str) -> Result<HeaderValue> {

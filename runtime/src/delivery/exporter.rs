@@ -7,12 +7,12 @@ use http::{HeaderValue, StatusCode, header};
 use once_cell::sync::OnceCell;
 use url::Url;
 
+use super::encoder::Key;
 use super::engine::Parcel;
-use super::make::Key;
 use super::schedule::retry_after;
 use super::verdict::Outcome;
 use super::worker::{Destination, Landing};
-use crate::link::{endpoint, plain_http};
+use crate::server::{endpoint, plain_http};
 use crate::wire;
 
 /// No answer that is read is longer, in bytes.
@@ -67,7 +67,7 @@ impl Destination for Brain {
             let body = tokio::time::timeout(REST, body(answer)).await.unwrap_or_default();
             match status {
                 StatusCode::CREATED => Outcome::Stored,
-                StatusCode::UNAUTHORIZED => match wire::status_word(&body).as_deref() {
+                StatusCode::UNAUTHORIZED => match wire::error_code(&body).as_deref() {
                     Some(wire::word::TOKEN_REFUSED | wire::word::TOKEN_MISSING) => Outcome::TokenRefused,
                     _ => Outcome::KeyRefused { changed: changed(key, used).await },
                 },

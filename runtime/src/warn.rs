@@ -1,0 +1,44 @@
+//! Warnings: emitted through `tracing`, and the very first one also to stderr if no subscriber was ever installed.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Remembers whether something has already been warned about.
+#[derive(Debug, Default)]
+pub(crate) struct OnceFlag(AtomicBool);
+
+impl OnceFlag {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Whether this is the first call. Loads before it swaps: most calls are not the first.
+    pub(crate) fn mark_once(&self) -> bool {
+        !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)
+    }
+
+    /// Starts over: the next call of [`mark_once`](Self::mark_once) is the first again.
+    pub(crate) fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Emits a warning. `text` says what happened and what to do, and holds no secret.
+pub(crate) fn emit(text: &str) {
+    tracing::warn!(target: "otas", "{text}");
+    if !tracing::dispatcher::has_been_set() && !PRINTED.swap(true, Ordering::Relaxed) {
+        // The only line this library ever prints; without it the failure would go unnoticed.
+        // Not `eprintln!`, which panics if stderr is closed.
+        let hint = "no further warning is printed: install a `tracing` subscriber to see them all";
+        let _ = writeln!(std::io::stderr(), "otas: {text} ({hint})");
+    }
+}
+
+/// Emits a warning the first time it is called with this flag.
+pub(crate) fn once(flag: &OnceFlag, text: &str) {
+    if flag.mark_once() {
+        emit(text);
+    }
+}
