@@ -82,7 +82,7 @@ pub(crate) struct SessionCredentials {
 
 impl fmt::Debug for SessionCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Origin").field("session_id", &self.session_id).finish_non_exhaustive()
+        f.debug_struct("SessionCredentials").field("session_id", &self.session_id).finish_non_exhaustive()
     }
 }
 
@@ -90,7 +90,7 @@ impl fmt::Debug for SessionCredentials {
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     /// The session's id and its token, as the events of its calls carry them.
-    pub(crate) origin: Arc<SessionCredentials>,
+    pub(crate) credentials: Arc<SessionCredentials>,
     pub(crate) agent_id: Arc<str>,
     pub(crate) expires_at: SystemTime,
     pub(crate) life: Duration,
@@ -106,11 +106,11 @@ struct Claims {
 
 impl Grant {
     pub(crate) fn session_id(&self) -> SessionId {
-        self.origin.session_id.clone()
+        self.credentials.session_id.clone()
     }
 
     pub(crate) fn token(&self) -> Token {
-        Token(self.origin.token.clone())
+        Token(self.credentials.token.clone())
     }
 
     /// Reads a JWT's payload. Its signature is the server's business. `None`: this is no such token.
@@ -128,7 +128,10 @@ impl Grant {
         let mut header = HeaderValue::from_str(jwt).ok()?;
         header.set_sensitive(true);
         Some(Self {
-            origin: Arc::new(SessionCredentials { session_id: claims.agent_session_id.as_str().into(), token: header }),
+            credentials: Arc::new(SessionCredentials {
+                session_id: claims.agent_session_id.as_str().into(),
+                token: header,
+            }),
             agent_id: claims.agent_id.into(),
             expires_at: SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(claims.exp).ok()?)?,
             life: Duration::try_from_secs_f64(claims.exp - claims.iat).ok()?,

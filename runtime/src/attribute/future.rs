@@ -10,100 +10,98 @@ use pin_project_lite::pin_project;
 use tracing::Span;
 
 use crate::client::Client;
-use crate::context::Scope;
+use crate::context::{self, Scope};
 use crate::error::Error;
 use crate::meta::Meta;
-use crate::session::open::Opening;
+use crate::session::Opening;
 
-/// Where a call stands. In a box, so that the future of an annotated function is a few words larger than the plain one; and behind a trait,
-/// so that the compiler does not walk through all that a session holds for each annotated function.
-pub(crate) type Boxed = Box<dyn AsMut<Stage> + Send + Sync + UnwindSafe + RefUnwindSafe>;
+/// The stage of a call, boxed so that an annotated function's future is only a few words larger
+/// than the plain one, and behind a trait so that the compiler does not walk through everything a
+/// session holds for each annotated function.
+pub(super) type BoxedStage = Box<dyn Slot + Send + Sync + UnwindSafe + RefUnwindSafe>;
 
-/// See [`Boxed`].
-pub(crate) enum Stage {
-    /// Nothing was sent yet: that is the first poll's work.
-    Asked { client: Client, function: &'static str, meta: Meta },
-    /// The answer is awaited.
-    Opening { client: Client, function: &'static str, opening: Opening },
+/// Gives access to the [`Stage`] in the box; implemented by nothing else.
+pub(super) trait Slot {
+    fn stage(&mut self) -> &mut Stage;
+}
+
+impl Slot for Stage {
+    fn stage(&mut self) -> &mut Stage {
+        self
+    }
+}
+
+/// Where a call stands.
+pub(super) enum Stage {
+    /// Nothing was sent yet; the first poll does that.
+    Requested { client: Client, function: &'static str, meta: Meta },
+    /// The session is being opened.
+    Opening { function: &'static str, opening: Opening },
     /// There will be no session.
     Failed { client: Option<Client>, error: Error },
     /// The body runs.
     Inside { scope: Scope, span: Span },
 }
 
-/// Nothing in it is seen half changed after a panic: each stage is replaced as a whole.
+/// No stage is seen half changed after a panic: each is replaced as a whole.
 impl UnwindSafe for Stage {}
 impl RefUnwindSafe for Stage {}
 
-impl AsMut<Self> for Stage {
-    fn as_mut(&mut self) -> &mut Self {
-        self
-    }
-}
-
-/// No session is to be opened: nothing stands around the body, where no outer session has to be hidden.
-pub(crate) fn without_session(client: Client) -> Option<Stage> {
-    Scope::is_set().then(|| Stage::masked(client))
-}
-
 impl Stage {
-    pub(crate) fn asked(client: Client, function: &'static str, meta: Meta) -> Self {
-        Self::Asked { client, function, meta }
-    }
-
     /// The body sees no session, and what it opens comes from this client.
-    pub(crate) fn masked(client: Client) -> Self {
+    pub(super) fn masked(client: Client) -> Self {
         Self::Inside { scope: Scope::Client(client), span: Span::none() }
     }
 
     fn client(&self) -> Option<Client> {
         match self {
-            Self::Asked { client, .. } | Self::Opening { client, .. } => Some(client.clone()),
+            Self::Requested { client, .. } => Some(client.clone()),
+            Self::Opening { opening, .. } => Some(opening.client().clone()),
             Self::Failed { client, .. } => client.clone(),
             Self::Inside { scope: Scope::Client(client), .. } => Some(client.clone()),
             Self::Inside { .. } => None,
         }
     }
 
-    /// Opens the session. What it returns is a failure for the handler; without a handler the body runs all the same.
-    fn poll_inside(&mut self, handled: bool, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    /// Opens the session. An error is a failure for the handler; without a handler the body runs
+    /// anyway.
+    fn poll_inside(&mut self, has_handler: bool, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             *self = match self {
                 Self::Inside { .. } => return Poll::Ready(Ok(())),
-                Self::Asked { client, function, meta } => match std::mem::take(meta).into_object() {
-                    Err(error) if handled => return Poll::Ready(Err(error)),
+                Self::Requested { client, function, meta } => match std::mem::take(meta).into_object() {
+                    Err(error) if has_handler => return Poll::Ready(Err(error)),
                     meta => {
                         let meta = meta.unwrap_or_else(|error| Meta::replacement(&error));
-                        Self::Opening { opening: client.start_open(meta), client: client.clone(), function }
+                        Self::Opening { opening: Opening::start(client.clone(), meta), function }
                     }
                 },
-                Self::Opening { client, function, opening } => match ready!(Pin::new(opening).poll(cx)) {
+                Self::Opening { function, opening } => match ready!(Pin::new(&mut *opening).poll(cx)) {
                     Ok(session) => {
                         let id = session.id();
                         let span = tracing::info_span!(target: "otas", "otas_session", "session.id" = %id, function);
                         Self::Inside { scope: Scope::Session(session), span }
                     }
-                    Err(error) => Self::Failed { client: Some(client.clone()), error },
+                    Err(error) => Self::Failed { client: Some(opening.client().clone()), error },
                 },
-                Self::Failed { error, .. } if handled => return Poll::Ready(Err(error.clone())),
+                Self::Failed { error, .. } if has_handler => return Poll::Ready(Err(error.clone())),
                 Self::Failed { client: Some(client), error } => {
-                    client.went_without_session(error);
+                    client.count_sessionless_call(error);
                     Self::masked(client.clone())
                 }
-                // Why there is no client was said when it was looked for.
+                // Why there is no client was reported when it was looked for.
                 Self::Failed { client: None, .. } => Self::Inside { scope: Scope::Empty, span: Span::none() },
             };
-            #[cfg(feature = "tower")]
             if let Self::Inside { scope, .. } = self {
-                crate::context::tower::fill(scope);
+                context::on_enter(scope);
             }
         }
     }
 
-    /// Polls the body inside its session; before that, opens it. Where that fails, the error goes to `failure`, and the body is not polled;
-    /// without one it runs all the same.
+    /// Opens the session, then polls the body inside it. If opening fails and there is a `failure`
+    /// slot, the error goes there and the body is not polled; without a slot the body runs anyway.
     ///
-    /// What is not generic is compiled once, and not again for each annotated function: here, that is nearly all.
+    /// Kept non-generic so that it is compiled once rather than per annotated function.
     fn poll_body(
         &mut self,
         cx: &mut Context<'_>,
@@ -121,37 +119,38 @@ impl Stage {
     }
 }
 
-/// Drops the body where it ran, inside its session, be it at its end or half-way.
-fn drop_inside(mut stage: Boxed, drop: &mut dyn FnMut()) {
-    if let Stage::Inside { scope, span } = (*stage).as_mut() {
+/// Drops the body where it ran, inside its session, whether it has finished or not.
+fn drop_inside(mut stage: BoxedStage, drop: &mut dyn FnMut()) {
+    if let Stage::Inside { scope, span } = stage.stage() {
         scope.clone().enter_to_drop(|| span.in_scope(drop));
     }
 }
 
-/// What makes the function's value of a failure, and how it is called.
+/// Makes the function's value from a failure, and how to call it.
 #[derive(Debug)]
 pub struct Handler<H, R> {
-    pub(crate) handler: H,
-    pub(crate) call: fn(H, Error) -> R,
+    pub(super) handler: H,
+    pub(super) call: fn(H, Error) -> R,
 }
 
 pin_project! {
-    /// A body, and the session that it runs in.
+    /// A body and the session it runs in.
     ///
-    /// Written by hand: an `async fn` would hold the body twice, and twice again for each level of nesting. An `enum`, as an `Option`
-    /// around the body would be one more layer of types, and those are limited too. Without bounds, as each is checked for each function.
-    #[project = Run]
-    #[expect(missing_docs, reason = "the macro takes no documentation of an enum's fields; they are private in all but syntax")]
+    /// Hand-written: an `async fn` would hold the body twice, and twice again per level of nesting.
+    /// An enum, because an `Option` around the body would be one more layer of types, and those are
+    /// limited, too. Without bounds, because each is checked per annotated function.
+    #[project = SessionFutureProjection]
+    #[expect(missing_docs, reason = "the macro accepts no docs on enum fields; they are private in all but syntax")]
     #[must_use = "futures do nothing unless polled"]
     pub enum SessionFuture<B> {
-        /// Not ended: no stage, where there is nothing around the body.
+        /// Not finished. No stage if there is nothing around the body.
         Running {
-            stage: Option<Boxed>,
+            stage: Option<BoxedStage>,
             #[pin]
             body: B,
         },
         /// The body is dropped.
-        Ended,
+        Finished,
     }
 
     impl<B> PinnedDrop for SessionFuture<B> {
@@ -162,7 +161,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// The same, and what makes the function's value of a failure.
+    /// A [`SessionFuture`] with a handler that makes the function's value from a failure.
     #[must_use = "futures do nothing unless polled"]
     pub struct SessionFutureOr<B, H, R> {
         #[pin]
@@ -171,9 +170,9 @@ pin_project! {
     }
 }
 
-/// A body below the attribute, with a handler or without.
+/// A body under the attribute, with or without a handler.
 pub trait Annotated: Future {
-    /// The client whose session it runs in, or will.
+    /// The client whose session the body runs in, or will.
     #[doc(hidden)]
     fn client(&mut self) -> Option<Client>;
 }
@@ -182,7 +181,7 @@ impl<B> fmt::Debug for SessionFuture<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Running { .. } => "SessionFuture(Running)",
-            Self::Ended => "SessionFuture(Ended)",
+            Self::Finished => "SessionFuture(Finished)",
         })
     }
 }
@@ -194,36 +193,37 @@ impl<B, H, R> fmt::Debug for SessionFutureOr<B, H, R> {
 }
 
 impl<B> SessionFuture<B> {
-    pub(crate) fn new(stage: Option<Boxed>, body: B) -> Self {
+    pub(super) fn new(stage: Option<BoxedStage>, body: B) -> Self {
         Self::Running { stage, body }
     }
 
-    pub(crate) fn or<H, R>(self, handler: Handler<H, R>) -> SessionFutureOr<B, H, R> {
+    pub(super) fn or<H, R>(self, handler: Handler<H, R>) -> SessionFutureOr<B, H, R> {
         SessionFutureOr { run: self, handler: Some(handler) }
     }
 
     fn drop_body(mut self: Pin<&mut Self>) {
-        let Run::Running { stage, .. } = self.as_mut().project() else { return };
-        // Taken, as `set` drops what was there, and so comes by here once more.
+        let SessionFutureProjection::Running { stage, .. } = self.as_mut().project() else { return };
+        // Taken, because `set` drops the old value and so gets here once more.
         if let Some(stage) = stage.take() {
-            drop_inside(stage, &mut || self.set(Self::Ended));
+            drop_inside(stage, &mut || self.set(Self::Finished));
         }
     }
 
-    /// See [`Stage::poll_body`]; where there is a failure, nothing comes back, and the body is left for the caller to drop.
+    /// See [`Stage::poll_body`]. On failure, returns `Pending` and leaves the body for the caller
+    /// to drop.
     fn poll_or(mut self: Pin<&mut Self>, cx: &mut Context<'_>, failure: Option<&mut Option<Error>>) -> Poll<B::Output>
     where
         B: Future,
     {
-        let Run::Running { stage, mut body } = self.as_mut().project() else {
-            // What has ended is not polled again, as with any future.
+        let SessionFutureProjection::Running { stage, mut body } = self.as_mut().project() else {
+            // Polled again after it has finished: unspecified, as for any future.
             return Poll::Pending;
         };
         let Some(stage) = stage else { return body.poll(cx) };
         let mut output = Poll::Pending;
-        (**stage).as_mut().poll_body(cx, failure, &mut |cx| output = body.as_mut().poll(cx));
+        stage.stage().poll_body(cx, failure, &mut |cx| output = body.as_mut().poll(cx));
         if output.is_ready() {
-            self.set(Self::Ended);
+            self.set(Self::Finished);
         }
         output
     }
@@ -246,8 +246,8 @@ impl<B: Future, H> Future for SessionFutureOr<B, H, B::Output> {
         let output = this.run.as_mut().poll_or(cx, Some(&mut failure));
         match failure.and_then(|error| this.handler.take().map(|Handler { handler, call }| call(handler, error))) {
             Some(value) => {
-                // After the handler: what the function was given lives until its value is made, as in any function.
-                this.run.set(SessionFuture::Ended);
+                // Only after the handler: the arguments live until the value is made, as in any function.
+                this.run.set(SessionFuture::Finished);
                 Poll::Ready(value)
             }
             None => output,
@@ -258,8 +258,8 @@ impl<B: Future, H> Future for SessionFutureOr<B, H, B::Output> {
 impl<B: Future> Annotated for SessionFuture<B> {
     fn client(&mut self) -> Option<Client> {
         match self {
-            Self::Running { stage, .. } => stage.as_mut().and_then(|stage| (**stage).as_mut().client()),
-            Self::Ended => None,
+            Self::Running { stage, .. } => stage.as_mut().and_then(|stage| stage.stage().client()),
+            Self::Finished => None,
         }
     }
 }

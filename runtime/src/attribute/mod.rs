@@ -1,4 +1,4 @@
-//! Everything that the expansion of the attribute may name, and nothing else. No part of the public interface.
+//! Everything that the expansion of the attribute may name, and nothing else. Not public API.
 
 mod future;
 
@@ -6,20 +6,30 @@ use std::fmt;
 use std::future::Future;
 
 use crate::client::Client;
-use crate::context::global::{ambient, is_off};
+use crate::context::Scope;
+use crate::context::global::{self, ambient, is_off};
 use crate::error::Error;
-use crate::meta::{self, BETWEEN_KEYS, Meta};
-use future::{Boxed, Stage};
+use crate::meta::{self, KEY_SEPARATOR, Meta};
+use future::{BoxedStage, Stage};
 
 pub use crate::meta::{Field, Fields, Keyed};
 pub use future::{Annotated, Handler, SessionFuture, SessionFutureOr};
 
-/// A call that has not begun: what to open, or that nothing is to be opened.
-pub struct Prepared(Option<Boxed>);
+/// A call that has not begun: the session to open, if any.
+pub struct Prepared(Option<BoxedStage>);
 
 impl Prepared {
     fn at(stage: Stage) -> Self {
         Self(Some(Box::new(stage)))
+    }
+
+    fn request(client: Client, function: &'static str, meta: Meta) -> Self {
+        Self::at(Stage::Requested { client, function, meta })
+    }
+
+    /// Opens nothing. If there is an outer session, the body must not see it.
+    fn masked(client: Client) -> Self {
+        if Scope::is_set() { Self::at(Stage::masked(client)) } else { Self(None) }
     }
 }
 
@@ -29,28 +39,29 @@ impl fmt::Debug for Prepared {
     }
 }
 
-/// Whether a meta is needed at all: not where OTAS is switched off or no client can be had.
+/// Whether a meta is needed at all: not if OTAS is disabled or there is no client.
 pub fn wanted() -> bool {
     !is_off() && ambient().is_ok_and(|client| !client.is_disabled())
 }
 
-/// A session of the surrounding client's, for a call of `function`.
+/// Prepares a session of the ambient client, for a call of `function`.
 pub fn open(function: &'static str, meta: Meta) -> Prepared {
     open_wanted(function, || meta)
 }
 
-/// As [`open`], for a meta that is written down field by field, where it is wanted: its values are only borrowed by then. The function's name
-/// stands before the keys.
+/// [`open`] with a meta written field by field; its values are only borrowed. `names` is the
+/// function's name followed by the keys.
 pub fn open_fields(names: &'static str, values: impl Fields) -> Prepared {
     open_dyn_fields(names, &values)
 }
 
+/// Kept non-generic so that it is compiled once rather than per annotated function.
 fn open_dyn_fields(names: &'static str, values: &dyn Fields) -> Prepared {
-    let (function, keys) = names.split_once(BETWEEN_KEYS).unwrap_or((names, ""));
+    let (function, keys) = names.split_once(KEY_SEPARATOR).unwrap_or((names, ""));
     open_wanted(function, || meta::object(keys, values))
 }
 
-/// As [`open`], without a meta.
+/// [`open`] without a meta.
 pub fn bare(function: &'static str) -> Prepared {
     open_wanted(function, Meta::default)
 }
@@ -60,34 +71,30 @@ fn open_wanted(function: &'static str, meta: impl FnOnce() -> Meta) -> Prepared 
         return Prepared(None);
     }
     match ambient() {
-        Ok(client) if client.is_disabled() => masked(client),
-        Ok(client) => Prepared::at(Stage::asked(client, function, meta())),
+        Ok(client) if client.is_disabled() => Prepared::masked(client),
+        Ok(client) => Prepared::request(client, function, meta()),
         Err(error) => Prepared::at(Stage::Failed { error, client: None }),
     }
 }
 
-/// The other side of [`wanted`]: nothing to do, where no outer session has to be hidden either.
+/// The counterpart of [`wanted`]: opens nothing.
 pub fn unopened() -> Prepared {
     if is_off() {
         return Prepared(None);
     }
     match ambient() {
-        Ok(client) => masked(client),
+        Ok(client) => Prepared::masked(client),
         Err(error) => Prepared::at(Stage::Failed { error, client: None }),
     }
 }
 
-fn masked(client: Client) -> Prepared {
-    future::without_session(client).map_or(Prepared(None), Prepared::at)
-}
-
-/// A session of this client's. Only a client that opens needs the meta.
+/// Prepares a session of the given client. The meta is evaluated only if the client opens one.
 pub fn open_with(client: &Client, function: &'static str, meta: impl FnOnce() -> Meta) -> Prepared {
-    Prepared::at(if client.is_disabled() {
-        Stage::masked(client.clone())
+    if client.is_disabled() {
+        Prepared::at(Stage::masked(client.clone()))
     } else {
-        Stage::asked(client.clone(), function, meta())
-    })
+        Prepared::request(client.clone(), function, meta())
+    }
 }
 
 /// `{ "key": value, .. }`
@@ -104,7 +111,7 @@ pub fn list(items: impl Fields) -> Meta {
 pub fn key(key: &(impl fmt::Display + ?Sized)) -> String {
     use fmt::Write;
     let mut text = String::new();
-    // Not `to_string`, which panics where a `Display` fails.
+    // Not `to_string`, which panics if a `Display` fails.
     let _ = write!(text, "{key}");
     text
 }
@@ -114,12 +121,13 @@ pub fn value(value: &dyn Field) -> Meta {
     value.to_meta()
 }
 
-/// `on_error = continue`: a call without a session runs all the same.
+/// `on_error = continue`: a call without a session runs anyway.
 pub fn in_session<B>(prepared: Prepared, body: B) -> SessionFuture<B> {
     SessionFuture::new(prepared.0, body)
 }
 
-/// `on_error = fail`, or a handler of the user's: a call without a session has the value that the handler makes of the failure.
+/// `on_error = fail` or the user's handler: a call without a session has the value that the
+/// handler makes from the failure.
 pub fn in_session_or<B, H, R>(prepared: Prepared, handler: Handler<H, R>, body: B) -> SessionFutureOr<B, H, R>
 where
     B: Future<Output = R>,
@@ -127,7 +135,8 @@ where
     SessionFuture::new(prepared.0, body).or(handler)
 }
 
-/// A path or closure of the user's. Its bound stands here alone, and not again on the future: one mistake, one message.
+/// The user's path or closure. Its bound is here and not on the future as well: one mistake, one
+/// message.
 pub fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> Handler<H, R> {
     Handler { handler, call: |handler, error| handler(error) }
 }
@@ -155,12 +164,14 @@ impl<T, E: From<Error>> Fallible for Result<T, E> {
     }
 }
 
-/// Every type, for a `return` that never runs. Not a generic function: the compiler finds other words for a mistake in generic arguments than for
-/// the same one in the signature, and would say both.
+/// Gives the compiler a value of any type for a `return` that is never reached.
+///
+/// Not a generic function: the compiler words a mistake in generic arguments differently from the
+/// same mistake in the signature, and would report both.
 pub trait Never: Sized {
     #[doc(hidden)]
     fn never() -> Self {
-        // Reached by no expansion: each stands behind `if false`.
+        // Never reached: every expansion puts it behind `if false`.
         loop {
             std::thread::park();
         }
@@ -169,10 +180,11 @@ pub trait Never: Sized {
 
 impl<T> Never for T {}
 
-/// `main`: what is not delivered yet goes out before the program ends. In a box, so that the run is not stored twice.
+/// `main`: delivers what is queued before the program ends. Boxed so that the run is not stored
+/// twice.
 pub async fn and_flush<F: Annotated>(mut run: F) -> F::Output {
     let client = run.client();
     let output = Box::pin(run).await;
-    crate::context::global::flush_at_exit(client).await;
+    global::flush_at_exit(client).await;
     output
 }

@@ -1,94 +1,94 @@
-//! When a session may be opened: not while the server fails.
+//! A circuit breaker for opening sessions: while the server keeps failing, calls fail fast.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Kind};
+use crate::backoff::Backoff;
+use crate::error::{Error, Kind, Result};
 use crate::sync::lock;
 use crate::world::World;
 
-const FAILURES: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A server that works answers sooner.
+/// How many failures in a row open the circuit.
+const THRESHOLD: u32 = 3;
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(30) };
+/// A healthy server responds sooner.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The pause after repeated failures: three in a row start it, one probe at a time may end it, each failed probe doubles it.
+/// Opens after three failures in a row. From then on, one probe at a time may close it again, and
+/// each failed probe doubles the wait for the next.
 #[derive(Debug, Default)]
-pub(crate) struct Pause(Mutex<State>);
+pub(crate) struct CircuitBreaker(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
-    until: Option<Instant>,
+    open_until: Option<Instant>,
     probing: bool,
 }
 
-/// Leave to open a session. Whoever holds it says how it went. Where it is dropped instead, the caller went away: after [`PATIENCE`] that
-/// tells of a server that hangs, as a failure does; otherwise callers in a hurry would wait for it for ever.
+/// Permission to try. The holder must report the outcome; dropping it counts as a failure only if
+/// more than [`PATIENCE`] has passed. Otherwise callers in a hurry would wait forever on a server
+/// that hangs.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
-    pause: &'a Pause,
+pub(crate) struct Permit<'a> {
+    breaker: &'a CircuitBreaker,
     world: World,
-    began: Instant,
-    probe: bool,
-    settled: bool,
+    acquired: Instant,
+    is_probe: bool,
+    reported: bool,
 }
 
-impl Pause {
-    /// Leave to try, or why not.
-    pub(crate) fn turn(&self, world: &World) -> Result<Turn<'_>, Error> {
+impl CircuitBreaker {
+    /// Permission to try, or an error that names the time left.
+    pub(crate) fn acquire(&self, world: &World) -> Result<Permit<'_>> {
         let now = world.now();
-        let turn = |probe| Turn { pause: self, world: world.clone(), began: now, probe, settled: false };
-        let mut state = self.lock();
-        let Some(until) = state.until else { return Ok(turn(false)) };
-        if now >= until && !state.probing {
+        let permit =
+            |is_probe| Permit { breaker: self, world: world.clone(), acquired: now, is_probe, reported: false };
+        let mut state = lock(&self.0);
+        let Some(open_until) = state.open_until else { return Ok(permit(false)) };
+        if now >= open_until && !state.probing {
             state.probing = true;
-            return Ok(turn(true));
+            return Ok(permit(true));
         }
-        Err(Error::new(Kind::BackingOff { failures: state.failures, retry_in: until.saturating_duration_since(now) }))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        lock(&self.0)
+        let retry_in = open_until.saturating_duration_since(now);
+        Err(Error::new(Kind::BackingOff { failures: state.failures, retry_in }))
     }
 }
 
-impl Turn<'_> {
-    /// The server answered, if only with a refusal: the pause is over.
-    pub(crate) fn answered(mut self) {
-        self.settled = true;
-        let mut state = self.pause.lock();
+impl Permit<'_> {
+    /// The server responded, if only with a rejection: closes the circuit.
+    pub(crate) fn succeed(mut self) {
+        self.reported = true;
+        let mut state = lock(&self.breaker.0);
         state.failures = 0;
-        state.until = None;
+        state.open_until = None;
     }
 
-    /// The server could not be reached, did not answer, or failed.
-    pub(crate) fn failed(mut self) {
+    /// The server could not be reached, did not respond, or failed.
+    pub(crate) fn fail(mut self) {
         self.count_failure();
     }
 
     fn count_failure(&mut self) {
-        self.settled = true;
-        let mut state = self.pause.lock();
-        if state.until.is_some() && !self.probe {
-            return; // began before the pause did: the pause knows already
+        self.reported = true;
+        let mut state = lock(&self.breaker.0);
+        if state.open_until.is_some() && !self.is_probe {
+            return; // acquired before the circuit opened, which already accounts for it
         }
         state.failures = state.failures.saturating_add(1);
-        if state.failures >= FAILURES {
-            let doublings = (state.failures - FAILURES).min(5);
-            state.until = Some(self.world.now() + (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE));
+        if state.failures >= THRESHOLD {
+            state.open_until = Some(self.world.now() + BACKOFF.delay(state.failures - THRESHOLD + 1));
         }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if !self.settled && self.world.now().saturating_duration_since(self.began) >= PATIENCE {
+        if !self.reported && self.world.now().saturating_duration_since(self.acquired) >= PATIENCE {
             self.count_failure();
         }
-        if self.probe {
-            self.pause.lock().probing = false;
+        if self.is_probe {
+            lock(&self.breaker.0).probing = false;
         }
     }
 }
@@ -100,83 +100,83 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const MOMENT: Duration = Duration::from_millis(100);
 
-    fn failing(times: u32, world: &World) -> Pause {
-        let pause = Pause::default();
+    fn failing(times: u32, world: &World) -> CircuitBreaker {
+        let breaker = CircuitBreaker::default();
         for _ in 0..times {
-            pause.turn(world).unwrap().failed();
+            breaker.acquire(world).unwrap().fail();
         }
-        pause
+        breaker
     }
 
     #[test]
-    fn three_failures_in_a_row_start_a_pause_of_one_second() {
+    fn three_failures_in_a_row_open_the_circuit_for_one_second() {
         let world = World::new();
-        assert!(failing(2, &world).turn(&world).is_ok());
-        let paused = failing(3, &world);
-        let error = paused.turn(&world).unwrap_err();
+        assert!(failing(2, &world).acquire(&world).is_ok());
+        let open = failing(3, &world);
+        let error = open.acquire(&world).unwrap_err();
         assert!(error.is_backing_off() && error.to_string().contains("3 failures"), "{error}");
         world.advance(SECOND - MOMENT);
-        assert!(paused.turn(&world).is_err());
+        assert!(open.acquire(&world).is_err());
         world.advance(MOMENT);
-        assert!(paused.turn(&world).is_ok());
+        assert!(open.acquire(&world).is_ok());
     }
 
     #[test]
-    fn an_answer_between_failures_starts_the_count_anew() {
+    fn a_success_between_failures_restarts_the_count() {
         let world = World::new();
-        let pause = failing(2, &world);
-        pause.turn(&world).unwrap().answered();
-        pause.turn(&world).unwrap().failed();
-        assert!(pause.turn(&world).is_ok());
+        let breaker = failing(2, &world);
+        breaker.acquire(&world).unwrap().succeed();
+        breaker.acquire(&world).unwrap().fail();
+        assert!(breaker.acquire(&world).is_ok());
     }
 
     #[test]
-    fn one_probe_at_a_time_and_a_dropped_probe_frees_its_place() {
+    fn one_probe_at_a_time_and_a_dropped_probe_frees_its_slot() {
         let world = World::new();
-        let pause = failing(3, &world);
+        let breaker = failing(3, &world);
         world.advance(SECOND);
-        let probe = pause.turn(&world).unwrap();
-        assert!(pause.turn(&world).unwrap_err().is_backing_off());
+        let probe = breaker.acquire(&world).unwrap();
+        assert!(breaker.acquire(&world).unwrap_err().is_backing_off());
         drop(probe);
-        pause.turn(&world).unwrap().answered();
-        assert!(pause.turn(&world).is_ok());
+        breaker.acquire(&world).unwrap().succeed();
+        assert!(breaker.acquire(&world).is_ok());
     }
 
     #[test]
-    fn each_failed_probe_doubles_the_pause_up_to_thirty_seconds() {
+    fn each_failed_probe_doubles_the_wait_up_to_thirty_seconds() {
         let world = World::new();
-        let pause = failing(3, &world);
+        let breaker = failing(3, &world);
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             world.advance(SECOND * seconds - MOMENT);
-            assert!(pause.turn(&world).is_err());
+            assert!(breaker.acquire(&world).is_err());
             world.advance(MOMENT);
-            pause.turn(&world).unwrap().failed();
+            breaker.acquire(&world).unwrap().fail();
         }
     }
 
     #[test]
-    fn failures_of_calls_that_began_before_the_pause_do_not_lengthen_it() {
+    fn failures_of_calls_acquired_before_the_circuit_opened_are_ignored() {
         let world = World::new();
-        let pause = failing(2, &world);
-        let (late, third) = (pause.turn(&world).unwrap(), pause.turn(&world).unwrap());
-        third.failed();
+        let breaker = failing(2, &world);
+        let (late, third) = (breaker.acquire(&world).unwrap(), breaker.acquire(&world).unwrap());
+        third.fail();
         world.advance(SECOND);
-        late.failed();
-        assert!(pause.turn(&world).is_ok());
+        late.fail();
+        assert!(breaker.acquire(&world).is_ok());
     }
 
     #[test]
-    fn callers_who_lose_patience_with_a_server_that_hangs_count_as_failures() {
+    fn dropping_a_permit_counts_as_a_failure_only_if_the_server_hangs() {
         let world = World::new();
-        let pause = Pause::default();
+        let breaker = CircuitBreaker::default();
         for _ in 0..5 {
-            drop(pause.turn(&world).unwrap()); // gone at once: that tells nothing of the server
+            drop(breaker.acquire(&world).unwrap()); // dropped at once: says nothing about the server
         }
         for _ in 0..3 {
-            let turn = pause.turn(&world).unwrap();
+            let permit = breaker.acquire(&world).unwrap();
             world.advance(SECOND);
-            drop(turn);
+            drop(permit);
         }
-        assert!(pause.turn(&world).unwrap_err().is_backing_off());
+        assert!(breaker.acquire(&world).unwrap_err().is_backing_off());
     }
 }

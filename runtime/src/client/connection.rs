@@ -1,57 +1,64 @@
-//! What connects this process to the servers: the threads, the plain HTTP client for UASAM, the limits of opening, and the delivery to Brain.
+//! One process's connection to the servers: the threads, the HTTP client for UASAM, the limits on opening, the delivery to Brain.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::client::breaker::Pause;
+use super::breaker::CircuitBreaker;
 use crate::config::Settings;
 use crate::delivery::{Delivery, Threads};
 use crate::error::{Error, Result};
 use crate::server::{BackgroundRuntime, plain_http};
 
-/// How many sessions are being opened at a time; each costs the server a fifth of a second.
-const OPENS_AT_A_TIME: usize = 8;
+/// How many sessions are opened at a time; each costs the server a fifth of a second.
+const MAX_CONCURRENT_OPENS: usize = 8;
 
-/// A fork gets its own: it has no thread, must not share connections, and would wait for ever for what only the parent can end.
+/// A fork makes its own: it has no thread, must not share sockets, and would wait forever for work
+/// only the parent can finish.
 pub(crate) struct Connection {
-    pub(crate) id: u32,
-    pub(crate) link: Arc<BackgroundRuntime>,
+    pub(crate) process_id: u32,
+    pub(crate) runtime: Arc<BackgroundRuntime>,
     pub(crate) uasam: reqwest::Client,
-    pub(crate) pause: Pause,
-    /// As many permits as sessions may be opened at a time.
-    pub(crate) opens: Semaphore,
+    pub(crate) breaker: CircuitBreaker,
+    pub(crate) open_permits: Semaphore,
     pub(crate) delivery: Delivery,
 }
 
 impl Connection {
-    pub(crate) fn start(settings: &Settings, id: u32) -> Result<Self> {
+    pub(super) fn start(settings: &Settings, process_id: u32) -> Result<Self> {
         let Some(key) = settings.key.clone() else {
             return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
         };
         let uasam = plain_http(&settings.uasam, settings.connect_timeout)?;
-        let link = Arc::new(BackgroundRuntime::start("otas")?);
-        let timers = link.clone();
+        let runtime = Arc::new(BackgroundRuntime::start("otas")?);
+        let timers = runtime.clone();
         let threads = Threads {
-            // Started by the first event. Each task keeps its thread until it has ended: the worker winds down after the last handle of the
-            // client is gone.
+            // Started by the first event.
             worker: Box::new(|task| {
-                if let Ok(link) = BackgroundRuntime::start("otas-delivery") {
-                    run(&Arc::new(link), task);
+                if let Ok(runtime) = BackgroundRuntime::start("otas-delivery") {
+                    spawn(&Arc::new(runtime), task);
                 }
             }),
-            timers: Box::new(move |task| run(&timers, task)),
+            timers: Box::new(move |task| spawn(&timers, task)),
         };
-        let delivery = Delivery::of(settings, key, threads);
-        let (pause, opens) = (Pause::default(), Semaphore::new(OPENS_AT_A_TIME));
-        Ok(Self { id, link, uasam, pause, opens, delivery })
+        Ok(Self {
+            process_id,
+            runtime,
+            uasam,
+            breaker: CircuitBreaker::default(),
+            open_permits: Semaphore::new(MAX_CONCURRENT_OPENS),
+            delivery: Delivery::of(settings, key, threads),
+        })
     }
 }
 
-fn run(link: &Arc<BackgroundRuntime>, task: impl Future<Output = ()> + Send + 'static) {
-    let keeps = link.clone();
-    link.spawn(async move {
+/// Runs a task that keeps its thread alive until it has finished: the delivery worker drains after
+/// the last handle of the client is gone.
+fn spawn(runtime: &Arc<BackgroundRuntime>, task: impl Future<Output = ()> + Send + 'static) {
+    let keep_alive = runtime.clone();
+    runtime.spawn(async move {
         task.await;
-        drop(keeps);
+        drop(keep_alive);
     });
 }

@@ -1,8 +1,8 @@
-//! The client: owns the configuration and the library's thread, and opens sessions.
+//! The client: its configuration, its connection to the servers, its HTTP clients, and its counters.
 
 mod breaker;
-pub(crate) mod connection;
-pub(crate) mod pool;
+mod connection;
+mod pool;
 
 use std::fmt;
 use std::future::Future;
@@ -10,30 +10,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
-
-use self::connection::Connection;
-use self::pool::Pool;
 use crate::config::{Config, Settings};
-use crate::context::Scope;
 use crate::delivery::{Stats, Undelivered};
 use crate::domain::ProjectDomain;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::event::RawCall;
-use crate::meta::Meta;
 use crate::server::is_loopback;
-use crate::session::Session;
-use crate::session::open::Opening;
 use crate::sync::lock;
 use crate::warn::{self, OnceFlag};
 use crate::world::World;
 
-/// Opens sessions, and owns what they need: the configuration, the library's thread, the HTTP client of your requests.
+pub(crate) use connection::Connection;
+pub(crate) use pool::{Pool, Sender, last_hop, plain_sender};
+
+/// Opens sessions and owns what they need: the configuration, the library's thread, and the HTTP
+/// client your requests go through.
 ///
-/// A handle: cloning it is cheap, and every clone is the same client. Most programs never name it: the attribute uses the enclosing
-/// session's client, that of [`Client::scope`], the one given to [`init`](crate::init), or else one that is built from the environment at
-/// first use.
+/// A handle: clones are cheap and all refer to the same client. Most programs never name it. The
+/// attribute uses the enclosing session's client, or that of [`Client::scope`], or the one passed
+/// to [`init`](crate::init), or else one built from the environment on first use.
 ///
 /// ```
 /// # async fn run() -> otas::Result<()> {
@@ -47,107 +42,83 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     settings: Arc<Settings>,
-    /// UASAM and Brain: the agent key may go there, and calls to them are no events.
+    /// UASAM and Brain: the agent key may go there, and calls to them are not events.
     servers: ProjectDomain,
-    process: Mutex<Option<Arc<Connection>>>,
+    connection: Mutex<Option<Arc<Connection>>>,
     pool: Pool,
-    counts: Counts,
+    counters: Counters,
 }
 
-/// What happened to sessions, since the client was built.
 #[derive(Debug, Default)]
-struct Counts {
-    opened: AtomicU64,
-    without_session: AtomicU64,
-    outside_sessions: AtomicU64,
-    warned_outside: OnceFlag,
+struct Counters {
+    sessions: AtomicU64,
+    sessionless_calls: AtomicU64,
+    sessionless_requests: AtomicU64,
+    warned_sessionless_request: OnceFlag,
 }
 
 impl Client {
-    /// A client for a configuration. No thread is started and nothing is sent before the first session.
+    /// Builds a client for a configuration. No thread starts and nothing is sent before the first
+    /// session.
     ///
     /// # Errors
     ///
     /// [`is_config`](Error::is_config): the HTTP client for your requests cannot be built (TLS).
     pub fn new(config: Config) -> Result<Self> {
-        let client = Self::unannounced(config)?;
+        let client = Self::without_warnings(config)?;
         client.warn_of_doubtful_settings();
         Ok(client)
     }
 
-    /// The same without a warning, for who holds a lock: warnings run code of the user's.
-    pub(crate) fn unannounced(config: Config) -> Result<Self> {
+    /// [`new`](Self::new) for a caller that holds a lock: a warning runs the subscriber's code.
+    pub(crate) fn without_warnings(config: Config) -> Result<Self> {
         let settings = config.0;
         let pool = Pool::new(&settings)?;
         let servers = ProjectDomain::below([&settings.uasam, &settings.brain]);
-        Ok(Self(Arc::new(Inner { settings, servers, process: Mutex::new(None), pool, counts: Counts::default() })))
+        let (connection, counters) = (Mutex::new(None), Counters::default());
+        Ok(Self(Arc::new(Inner { settings, servers, connection, pool, counters })))
     }
 
-    /// A client for what the environment says.
+    /// Builds a client configured by the environment.
     ///
     /// # Errors
     ///
-    /// As [`Config::from_env`] and [`Client::new`].
+    /// Those of [`Config::from_env`] and [`Client::new`].
     pub fn from_env() -> Result<Self> {
         Self::new(Config::from_env()?)
     }
 
-    /// Opens a session. `meta` is anything that serialises to a JSON object; it records the task's context. Values that OTAS could not
-    /// store (infinite numbers, NUL characters) are stored as visible text.
+    /// Waits until every event recorded so far is delivered or dropped, for at most `timeout`.
+    /// A pending retry happens at once instead of waiting for its turn.
     ///
-    /// The request runs on the library's thread, so that any runtime will do; dropping the future ends it.
+    /// Works on any runtime: the timer is that of the library's thread.
     ///
     /// # Errors
     ///
-    /// * [`is_disabled`](Error::is_disabled): OTAS is switched off.
-    /// * [`is_invalid_meta`](Error::is_invalid_meta): `meta` is no object, or over 1 MiB; nothing was sent.
-    /// * [`is_unreachable`](Error::is_unreachable), [`is_timeout`](Error::is_timeout): no connection within 3 seconds, no answer within 10.
-    /// * [`is_rejected`](Error::is_rejected): the agent key is wrong, revoked or expired.
-    /// * [`is_unexpected_response`](Error::is_unexpected_response): something that is not OTAS answered.
-    /// * [`is_backing_off`](Error::is_backing_off): opening failed several times in a row, and pauses (1 to 30 seconds).
-    pub fn open(&self, meta: impl Serialize) -> impl Future<Output = Result<Session>> + Send {
-        // Written down at once: the future holds nothing of the meta's type, and is `Send` whatever that is.
-        let meta = if self.is_disabled() {
-            Err(Error::new(Kind::Disabled))
-        } else {
-            Meta::from_serialize(&meta).into_object()
-        };
-        let client = self.clone();
-        async move { client.start_open(meta?).await }
+    /// [`Undelivered`]: how many events were still waiting when the time was up.
+    pub async fn flush(&self, timeout: Duration) -> Result<(), Undelivered> {
+        match self.connected() {
+            Some(connection) => connection.delivery.flush(timeout).await,
+            None => Ok(()),
+        }
     }
 
-    /// Runs a future in which this client is the default: for the attribute, and for [`http`](crate::http). An outer session is not
-    /// current inside. Parallel tests keep apart by it.
-    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
-        Scope::Client(self.clone()).hold(future).await
-    }
-
-    /// An HTTP client with this client's domain and settings. Requests belong to the current session, where this client opened it.
-    pub fn http(&self) -> crate::http::Client {
-        crate::http::Client::of(self.clone())
-    }
-
-    /// Waits until the events recorded so far are delivered or dropped, at most for `deadline`; tells how many are left. Pauses before a
-    /// further try end at once.
+    /// Stops accepting events, flushes for at most `timeout`, and drops what is left.
     ///
-    /// Works on any runtime: the clock is that of the library's thread.
-    pub async fn flush(&self, deadline: Duration) -> Undelivered {
-        match self.started() {
-            Some(process) => process.delivery.flush(deadline).await,
-            None => Undelivered::default(),
-        }
-    }
-
-    /// Takes no further event, flushes for at most `deadline`, drops what is left then, and tells how many that were. Sessions can still be
-    /// opened; calls outside the domain still go out, and their events are counted as dropped.
-    pub async fn shutdown(&self, deadline: Duration) -> Undelivered {
+    /// Sessions can still be opened and requests still go out; the events of later calls are
+    /// counted as dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`]: how many events were dropped because the time was up.
+    pub async fn shutdown(&self, timeout: Duration) -> Result<(), Undelivered> {
         if self.is_disabled() {
-            return Undelivered::default(); // no thread is started for it
+            return Ok(());
         }
-        // Also where nothing was recorded yet: what comes later is to be dropped.
-        match self.process() {
-            Ok(process) => process.delivery.shutdown(deadline).await,
-            Err(_) => Undelivered::default(),
+        // Connects even if nothing was recorded yet: later events have to be dropped.
+        match self.connection() {
+            Ok(connection) => connection.delivery.shutdown(timeout).await,
+            Err(_) => Ok(()),
         }
     }
 
@@ -160,17 +131,17 @@ impl Client {
     /// # }
     /// ```
     pub fn stats(&self) -> Stats {
-        let events = self.started().map(|process| process.delivery.stats()).unwrap_or_default();
+        let events = self.connected().map(|connection| connection.delivery.stats()).unwrap_or_default();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
-            sessions: count(&self.0.counts.opened),
-            sessionless_calls: count(&self.0.counts.without_session),
-            sessionless_requests: count(&self.0.counts.outside_sessions),
+            sessions: count(&self.0.counters.sessions),
+            sessionless_calls: count(&self.0.counters.sessionless_calls),
+            sessionless_requests: count(&self.0.counters.sessionless_requests),
             ..events
         }
     }
 
-    /// Whether OTAS is switched off (`OTAS_DISABLED`).
+    /// Whether OTAS is disabled (`OTAS_DISABLED`).
     #[inline]
     pub fn is_disabled(&self) -> bool {
         self.0.settings.disabled
@@ -188,74 +159,69 @@ impl Client {
         &self.0.settings.world
     }
 
-    pub(crate) fn pool(&self) -> &Pool {
-        &self.0.pool
-    }
-
-    /// Whether both are handles of one client.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Starts to open a session on the library's thread.
-    pub(crate) fn start_open(&self, meta: Map<String, Value>) -> Opening {
-        Opening::start(self, meta)
+    /// The HTTP client for requests from the current runtime.
+    pub(crate) fn sender(&self) -> reqwest::Result<Arc<Sender>> {
+        self.0.pool.get(&self.0.settings)
     }
 
-    /// What connects this process to the servers; started when first needed, and anew in a fork.
-    pub(crate) fn process(&self) -> Result<Arc<Connection>> {
-        self.process_of(self.world().process_id())
+    /// This process's connection to the servers, made on first use and again in a fork.
+    pub(crate) fn connection(&self) -> Result<Arc<Connection>> {
+        self.connection_of(self.world().process_id())
     }
 
-    fn process_of(&self, id: u32) -> Result<Arc<Connection>> {
-        let mut slot = lock(&self.0.process);
-        if let Some(process) = slot.as_ref().filter(|process| process.id == id) {
-            return Ok(process.clone());
+    fn connection_of(&self, process_id: u32) -> Result<Arc<Connection>> {
+        let mut slot = lock(&self.0.connection);
+        if let Some(connection) = slot.as_ref().filter(|connection| connection.process_id == process_id) {
+            return Ok(connection.clone());
         }
-        let process = Arc::new(Connection::start(&self.0.settings, id)?);
-        *slot = Some(process.clone());
-        Ok(process)
+        let connection = Arc::new(Connection::start(&self.0.settings, process_id)?);
+        *slot = Some(connection.clone());
+        Ok(connection)
     }
 
-    /// The same, if this process has needed it yet.
-    fn started(&self) -> Option<Arc<Connection>> {
-        let slot = lock(&self.0.process);
-        slot.clone().filter(|process| process.id == self.world().process_id())
+    /// The connection, if this process has made one.
+    fn connected(&self) -> Option<Arc<Connection>> {
+        let slot = lock(&self.0.connection);
+        slot.clone().filter(|connection| connection.process_id == self.world().process_id())
     }
 
-    /// Runs a future on the library's thread; `false` where that cannot be started, which opening sessions says.
-    pub(crate) fn in_background(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
-        self.process().map(|process| process.link.spawn(future)).is_ok()
+    /// Runs a future on the library's thread. `false` if the thread cannot be started, which
+    /// opening a session reports.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
+        self.connection().map(|connection| connection.runtime.spawn(future)).is_ok()
     }
 
-    /// The same, and waits for its end.
-    pub(crate) async fn in_background_until(&self, future: impl Future<Output = ()> + Send + 'static) {
-        if let Ok(process) = self.process() {
-            let _ = process.link.spawn(future).await;
-        }
-    }
-
-    /// The same, where the thread runs already.
-    pub(crate) fn in_background_if_started(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
-        self.started().map(|process| process.link.spawn(future)).is_some()
-    }
-
-    /// A session was opened: counted.
-    pub(crate) fn opened(&self) {
-        self.0.counts.opened.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Takes in a finished call of the process `id`, which is this one.
-    pub(crate) fn record(&self, call: RawCall, id: u32) {
-        if let Ok(process) = self.process_of(id) {
-            process.delivery.record(call);
+    /// [`spawn`](Self::spawn), then waits for the future to finish.
+    pub(crate) async fn spawn_and_wait(&self, future: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(connection) = self.connection() {
+            let _ = connection.runtime.spawn(future).await;
         }
     }
 
-    /// A body runs without a session: counted, and said with its reason.
-    pub(crate) fn went_without_session(&self, error: &Error) {
-        self.0.counts.without_session.fetch_add(1, Ordering::Relaxed);
-        // That the key is refused is said once, where it happens.
+    /// [`spawn`](Self::spawn), but only if the thread is running already.
+    pub(crate) fn spawn_if_connected(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
+        self.connected().map(|connection| connection.runtime.spawn(future)).is_some()
+    }
+
+    /// Records a finished call of the process `process_id`, which must be this one.
+    pub(crate) fn record(&self, call: RawCall, process_id: u32) {
+        if let Ok(connection) = self.connection_of(process_id) {
+            connection.delivery.record(call);
+        }
+    }
+
+    pub(crate) fn count_session(&self) {
+        self.0.counters.sessions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a body that runs without a session, and warns with the reason.
+    pub(crate) fn count_sessionless_call(&self, error: &Error) {
+        self.0.counters.sessionless_calls.fetch_add(1, Ordering::Relaxed);
+        // A rejected key is reported once, where it is rejected.
         if error.is_backing_off() || error.is_key_refusal() {
             tracing::debug!(target: "otas", %error, "a call runs without a session");
         } else {
@@ -263,13 +229,13 @@ impl Client {
         }
     }
 
-    /// A request went out outside every session: counted, and said once.
-    pub(crate) fn sent_outside_sessions(&self) {
-        self.0.counts.outside_sessions.fetch_add(1, Ordering::Relaxed);
+    /// Counts a request sent outside every session, and warns the first time.
+    pub(crate) fn count_sessionless_request(&self) {
+        self.0.counters.sessionless_requests.fetch_add(1, Ordering::Relaxed);
         warn::once(
-            &self.0.counts.warned_outside,
-            "a request through otas::http was sent outside every session, so that nobody can tell what it belongs to; send it inside an \
-             annotated function or Session::scope (a task that was spawned there does not inherit the session)",
+            &self.0.counters.warned_sessionless_request,
+            "a request through otas::http was sent outside every session, so it is not attributed to a run; send it inside an \
+             annotated function or Session::scope (a spawned task does not inherit the session)",
         );
     }
 
@@ -280,13 +246,13 @@ impl Client {
         }
         if settings.domain.is_empty() {
             warn::emit(
-                "no project domain is set, so that no request gets the session's token; set OTAS_PROJECT_DOMAIN to your base URL",
+                "no project domain is set, so no request carries the session token; set OTAS_PROJECT_DOMAIN to your base URL",
             );
         }
         for (name, url) in [("UASAM", &settings.uasam), ("Brain", &settings.brain)] {
             if url.scheme() == "http" && !is_loopback(url) {
                 warn::emit(&format!(
-                    "the agent key travels to {name} in clear text over http; use https outside this machine"
+                    "the agent key is sent to {name} in clear text over http; use https outside this machine"
                 ));
             }
         }

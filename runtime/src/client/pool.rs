@@ -1,61 +1,72 @@
-//! One reqwest client for each runtime: it must not outlive the runtime that opened its connections.
+//! The HTTP clients that send the user's requests, one per runtime, with reqwest's own redirects off.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, LazyLock, Mutex};
 
-use once_cell::sync::Lazy;
-use reqwest::header::HeaderName;
+use reqwest::redirect::Policy;
 use tokio::runtime::{Handle, Id};
 
-use crate::client::Client;
 use crate::config::Settings;
 use crate::error::Result;
-use crate::http::redirect;
+use crate::server;
 use crate::sync::lock;
 
-/// Some servers run one runtime for each core. Beyond it, the client that was used longest ago makes room.
-const RUNTIMES: usize = 256;
+/// Some servers run one runtime per core. Beyond this many, the least recently used client is
+/// evicted.
+const MAX_RUNTIMES: usize = 256;
 
-/// What sends on one runtime.
+/// Sends the requests of one runtime.
 pub(crate) struct Sender {
     pub(crate) client: reqwest::Client,
-    /// Credentials that the client adds to every request by itself; see [`redirect::added_by`].
-    pub(crate) adds: Vec<HeaderName>,
+    /// Built by the user's own function, so it may have default headers that cannot be inspected.
+    pub(crate) is_custom: bool,
 }
 
-/// The senders of the runtimes that have sent something.
+/// One client per runtime: a client must not outlive the runtime that opened its connections.
 #[derive(Default)]
 pub(crate) struct Pool(Mutex<Vec<(Option<Id>, Arc<Sender>)>>);
 
-/// For requests where no valid configuration exists.
-static PLAIN: Lazy<Pool> = Lazy::new(Pool::default);
+static PLAIN: LazyLock<Pool> = LazyLock::new(Pool::default);
 
 impl Pool {
-    /// Builds the sender of this runtime, so that a mistake is found now.
-    pub(crate) fn new(settings: &Settings) -> Result<Self> {
+    /// Builds the client of the current runtime right away, so that a mistake surfaces now.
+    pub(super) fn new(settings: &Settings) -> Result<Self> {
         let pool = Self::default();
         if !settings.disabled {
-            pool.lock().push((here(), Sender::new(crate::server::build(prepared((settings.http)()))?)));
+            let client = server::build(without_redirects(builder(settings)))?;
+            pool.insert(current_runtime(), Arc::new(Sender { client, is_custom: settings.http_client.is_some() }));
         }
         Ok(pool)
     }
 
-    fn get(&self, builder: impl FnOnce() -> reqwest::ClientBuilder) -> reqwest::Result<Arc<Sender>> {
-        let here = here();
-        if let Some(sender) = self.find(here) {
+    /// The client of the current runtime.
+    pub(super) fn get(&self, settings: &Settings) -> reqwest::Result<Arc<Sender>> {
+        self.get_or_build(|| (builder(settings), settings.http_client.is_some()))
+    }
+
+    fn get_or_build(&self, builder: impl FnOnce() -> (reqwest::ClientBuilder, bool)) -> reqwest::Result<Arc<Sender>> {
+        let runtime = current_runtime();
+        if let Some(sender) = self.find(runtime) {
             return Ok(sender);
         }
-        let sender = Sender::new(prepared(builder()).build()?);
-        let mut senders = self.lock();
-        if senders.len() == RUNTIMES {
-            senders.remove(0);
-        }
-        senders.push((here, sender.clone()));
+        let (builder, is_custom) = builder();
+        let sender = Arc::new(Sender { client: without_redirects(builder).build()?, is_custom });
+        self.insert(runtime, sender.clone());
         Ok(sender)
     }
 
-    /// The sender of a runtime, which becomes the one that was used last.
+    fn insert(&self, runtime: Option<Id>, sender: Arc<Sender>) {
+        let mut senders = lock(&self.0);
+        if senders.len() == MAX_RUNTIMES {
+            senders.remove(0);
+        }
+        senders.push((runtime, sender));
+    }
+
+    /// Finds the client of a runtime and makes it the most recently used.
     fn find(&self, runtime: Option<Id>) -> Option<Arc<Sender>> {
-        let mut senders = self.lock();
+        let mut senders = lock(&self.0);
         let at = senders.iter().rposition(|(other, _)| *other == runtime)?;
         if at + 1 < senders.len() {
             let found = senders.remove(at);
@@ -63,32 +74,46 @@ impl Pool {
         }
         senders.last().map(|(_, sender)| sender.clone())
     }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(Option<Id>, Arc<Sender>)>> {
-        lock(&self.0)
-    }
 }
 
-impl Sender {
-    fn new(client: reqwest::Client) -> Arc<Self> {
-        let adds = redirect::added_by(&client);
-        Arc::new(Self { client, adds })
-    }
+/// The sender for requests made while no valid configuration exists.
+pub(crate) fn plain_sender() -> reqwest::Result<Arc<Sender>> {
+    PLAIN.get_or_build(|| (reqwest::Client::builder(), false))
 }
 
-/// The sender for this runtime and the settings of `client`.
-pub(crate) fn sender(client: Option<&Client>) -> reqwest::Result<Arc<Sender>> {
-    match client {
-        Some(client) => client.pool().get(|| (client.settings().http)()),
-        None => PLAIN.get(reqwest::Client::builder),
-    }
+fn builder(settings: &Settings) -> reqwest::ClientBuilder {
+    settings.http_client.as_ref().map_or_else(reqwest::Client::builder, |builder| builder())
 }
 
-fn here() -> Option<Id> {
+fn current_runtime() -> Option<Id> {
     Handle::try_current().ok().map(|handle| handle.id())
 }
 
-/// Redirects are ours: one that reqwest follows carries the token wherever it leads.
-fn prepared(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-    builder.redirect(redirect::policy())
+tokio::task_local! {
+    /// Set while the last hop allowed is in flight.
+    static LAST_HOP: ();
 }
+
+/// Sends the last hop allowed: another redirect is then reqwest's own "too many redirects" error,
+/// which only reqwest can construct.
+pub(crate) async fn last_hop<F: Future>(sent: F) -> F::Output {
+    LAST_HOP.scope((), sent).await
+}
+
+/// Redirects are followed by this library: reqwest would carry the token wherever one leads.
+fn without_redirects(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    builder.redirect(Policy::custom(|attempt| {
+        if LAST_HOP.try_with(|()| ()).is_ok() { attempt.error(TooManyRedirects) } else { attempt.stop() }
+    }))
+}
+
+#[derive(Debug)]
+struct TooManyRedirects;
+
+impl fmt::Display for TooManyRedirects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many redirects")
+    }
+}
+
+impl std::error::Error for TooManyRedirects {}

@@ -15,7 +15,7 @@ use crate::world::World;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const RENEW_BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
-const REDIRECTS: usize = 10;
+pub(crate) const REDIRECTS: usize = 10;
 const BODY_LIMIT: usize = 16 * 1024;
 
 /// Builds a [`Config`]; every field says what happens when it is not set.

@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::world::World;
 
 pub use builder::ConfigBuilder;
+pub(crate) use builder::REDIRECTS as DEFAULT_MAX_REDIRECTS;
 pub(crate) use key::KeySource;
 use sources::{Env, Manifest};
 
@@ -62,8 +63,9 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) open_timeout: Duration,
     pub(crate) renew_before: Duration,
-    pub(crate) http: Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>,
-    pub(crate) redirects: usize,
+    pub(crate) http_client: Option<Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>>,
+    pub(crate) default_headers: http::HeaderMap,
+    pub(crate) max_redirects: usize,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) body_limit: usize,
     pub(crate) on_event: Option<crate::event::Hook>,

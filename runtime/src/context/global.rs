@@ -1,32 +1,32 @@
-//! The default client: of the task, else of the process; and how a program ends with nothing left behind.
+//! The default client of the process, and the end of a program: what is queued is delivered first.
 
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
+use super::scope::Scope;
+use crate::backoff::Backoff;
 use crate::client::Client;
 use crate::config::Config;
-use crate::context::Scope;
 use crate::delivery::Undelivered;
 use crate::error::{Error, Result};
 use crate::sync::lock;
 use crate::warn;
 
-static PROCESS: OnceCell<Client> = OnceCell::new();
+static GLOBAL: OnceCell<Client> = OnceCell::new();
 static LAST_FAILURE: Mutex<Option<Failure>> = Mutex::new(None);
 
-/// How long the end of a program waits for what is not delivered yet.
-const AT_EXIT: Duration = Duration::from_secs(5);
-/// For the thread to say that the time is over.
-const MARGIN: Duration = Duration::from_millis(500);
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long the end of a program waits for undelivered events.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// On top of it, for the library's thread to report that the time is up.
+const EXIT_MARGIN: Duration = Duration::from_millis(500);
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(30) };
 
-/// The environment gave no valid configuration; it is read again when the pause is over.
+/// The last attempt to configure from the environment failed; retried after `until`.
 struct Failure {
     error: Error,
-    pause: Duration,
+    failures: u32,
     until: Instant,
 }
 
@@ -34,22 +34,25 @@ struct Failure {
 pub(crate) fn ambient() -> Result<Client> {
     match Scope::client() {
         Some(client) => Ok(client),
-        None => of_process(),
+        None => global(),
     }
 }
 
-/// Whether nothing is to be done at all: outside every scope, with a default client that is switched off. Known without touching a counter
-/// of handles, so that an annotated call costs next to nothing then.
+/// Whether there is nothing to do at all: outside every scope, with a default client that is
+/// disabled. Touches no reference count, so that an annotated call costs next to nothing then.
 #[inline]
 pub(crate) fn is_off() -> bool {
-    PROCESS.get().is_some_and(Client::is_disabled) && !Scope::is_set()
+    GLOBAL.get().is_some_and(Client::is_disabled) && !Scope::is_set()
 }
 
-/// Makes `client` the default of the process: for the attribute and [`http`](crate::http) wherever nothing else is said. Without it, a
-/// client is built from the environment at first use.
+/// Makes `client` the default of the process.
 ///
-/// The guard delivers what is still queued when it is dropped, waiting 5 seconds at most; keep it until the end of `main`. An annotated
-/// `main` does the same by itself.
+/// The default client is the one the attribute and [`http`](crate::http) use unless an enclosing
+/// scope or an argument names another. Without `init`, it is built from the environment on first
+/// use.
+///
+/// Dropping the returned guard delivers what is still queued, waiting for at most 5 seconds; keep
+/// it until the end of `main`. An annotated `main` does the same on its own.
 ///
 /// ```
 /// # fn main() -> otas::Result<()> {
@@ -60,89 +63,105 @@ pub(crate) fn is_off() -> bool {
 ///
 /// # Errors
 ///
-/// [`is_config`](Error::is_config): there is a default client already, by an earlier `init`, or because a session or a request needed one.
+/// [`is_config`](Error::is_config): there is a default client already, from an earlier `init` or
+/// because a session or a request needed one.
 pub fn init(client: Client) -> Result<FlushGuard> {
-    PROCESS.set(client.clone()).map_err(|_| {
-        Error::config("the default client is there already; call `otas::init` once, before the first session and the first request")
+    GLOBAL.set(client.clone()).map_err(|_| {
+        Error::config("the default client is set already; call `otas::init` once, before the first session and request")
     })?;
     Ok(FlushGuard { client })
 }
 
-/// Delivers what is queued when it is dropped; see [`init`].
+/// Delivers what is queued when it is dropped; returned by [`init`].
 #[derive(Debug)]
-#[must_use = "it delivers what is queued when it is dropped: bind it to a name, as in `let _guard = ..`"]
+#[must_use = "dropping it delivers what is queued: bind it to a name, as in `let _guard = ..`"]
 pub struct FlushGuard {
     client: Client,
 }
 
 impl Drop for FlushGuard {
-    /// Blocks this thread, 5 seconds at most: the program is about to end.
+    /// Blocks this thread for at most 5 seconds: the program is about to end.
     fn drop(&mut self) {
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let client = self.client.clone();
         let flush = async move {
-            let _ = tell.send(client.flush(AT_EXIT).await);
+            let _ = sender.send(client.flush(EXIT_TIMEOUT).await);
         };
-        if self.client.in_background_if_started(flush) {
-            // No word in time: the thread is stuck, and nothing was delivered since.
-            warn_of(told.recv_timeout(AT_EXIT + MARGIN).unwrap_or_else(|_| Undelivered(self.client.stats().pending)));
+        if self.client.spawn_if_connected(flush) {
+            // Without a report in time the thread is stuck, and nothing was delivered since.
+            let stuck = |_| Err(Undelivered(self.client.stats().pending));
+            report(receiver.recv_timeout(EXIT_TIMEOUT + EXIT_MARGIN).unwrap_or_else(stuck));
         }
     }
 }
 
-/// [`Client::flush`] of the default client: that of the task, else that of the process; nothing is left where there is none yet.
-pub async fn flush(deadline: Duration) -> Undelivered {
+/// [`Client::flush`] of the default client: that of the task, else that of the process.
+///
+/// Returns `Ok` at once if there is none yet.
+///
+/// # Errors
+///
+/// Those of [`Client::flush`].
+pub async fn flush(timeout: Duration) -> Result<(), Undelivered> {
     match existing() {
-        Some(client) => client.flush(deadline).await,
-        None => Undelivered::default(),
+        Some(client) => client.flush(timeout).await,
+        None => Ok(()),
     }
 }
 
-/// [`Client::shutdown`] of the default client: that of the task, else that of the process; nothing is left where there is none yet.
-pub async fn shutdown(deadline: Duration) -> Undelivered {
+/// [`Client::shutdown`] of the default client: that of the task, else that of the process.
+///
+/// Returns `Ok` at once if there is none yet.
+///
+/// # Errors
+///
+/// Those of [`Client::shutdown`].
+pub async fn shutdown(timeout: Duration) -> Result<(), Undelivered> {
     match existing() {
-        Some(client) => client.shutdown(deadline).await,
-        None => Undelivered::default(),
+        Some(client) => client.shutdown(timeout).await,
+        None => Ok(()),
     }
 }
 
 /// What an annotated `main` does before it returns.
 pub(crate) async fn flush_at_exit(client: Option<Client>) {
     if let Some(client) = client.or_else(existing) {
-        warn_of(client.flush(AT_EXIT).await);
+        report(client.flush(EXIT_TIMEOUT).await);
     }
 }
 
-fn warn_of(left: Undelivered) {
-    if !left.is_empty() {
+fn report(flushed: Result<(), Undelivered>) {
+    if let Err(undelivered) = flushed {
+        let count = undelivered.count();
+        let events = if count == 1 { "1 event was".to_owned() } else { format!("{count} events were") };
         warn::emit(&format!(
-            "{left} undelivered at the end of the program; call `otas::flush` with a longer deadline before it"
+            "{events} not delivered by the end of the program; call `otas::flush` with a longer timeout before it ends"
         ));
     }
 }
 
 fn existing() -> Option<Client> {
-    Scope::client().or_else(|| PROCESS.get().cloned())
+    Scope::client().or_else(|| GLOBAL.get().cloned())
 }
 
-fn of_process() -> Result<Client> {
-    if let Some(client) = PROCESS.get() {
+fn global() -> Result<Client> {
+    if let Some(client) = GLOBAL.get() {
         return Ok(client.clone());
     }
     let mut last = lock(&LAST_FAILURE);
-    if let Some(client) = PROCESS.get() {
-        return Ok(client.clone()); // another thread was quicker
+    if let Some(client) = GLOBAL.get() {
+        return Ok(client.clone()); // another thread was faster
     }
     let now = Instant::now();
     if let Some(failure) = last.as_ref().filter(|failure| now < failure.until) {
         return Err(failure.error.clone());
     }
-    let built = PROCESS.get_or_try_init(|| Client::unannounced(Config::from_env()?)).cloned();
+    let built = GLOBAL.get_or_try_init(|| Client::without_warnings(Config::from_env()?)).cloned();
     *last = built.as_ref().err().map(|error| {
-        let pause = last.as_ref().map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
-        Failure { error: error.clone(), pause, until: now + pause }
+        let failures = last.as_ref().map_or(0, |failure| failure.failures).saturating_add(1);
+        Failure { error: error.clone(), failures, until: now + BACKOFF.delay(failures) }
     });
-    drop(last); // warnings run the code of a subscriber, which may come back here
+    drop(last); // a warning runs the subscriber's code, which may come back here
     match &built {
         Ok(client) => client.warn_of_doubtful_settings(),
         Err(error) => warn::emit(&format!("no session is opened: {}", error.with_causes())),

@@ -1,4 +1,4 @@
-//! Carrying a session to where a task-local is lost: spawned tasks, threads, streams, and response bodies.
+//! Carries a session to where a task-local is lost: spawned tasks, threads, streams, and response bodies.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,18 +10,22 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 
-use crate::context::Scope;
+use super::scope::Scope;
 use crate::session::Session;
 
-/// Carries a session along with a future, a stream, or a response body: whatever is done inside belongs to the session, wherever it is polled.
+/// Attaches a session to a future, a stream, or a response body.
 ///
-/// A session is current in a task: across `.await`, `join!`, `select!`, `timeout`, `buffer_unordered` and `FuturesUnordered`. It is not in
-/// the tasks and threads that the task starts. What looks right loses it:
+/// Whatever is done inside belongs to the session, wherever it is polled. The value is dropped
+/// inside the session, too.
+///
+/// A session is current in a task: across `.await`, `join!`, `select!`, `timeout`,
+/// `buffer_unordered` and `FuturesUnordered`, but not in the tasks and threads that the task
+/// starts. Each of these looks right and loses the session:
 ///
 /// ```no_run
 /// # async fn call() {} fn compute() {}
 /// # #[otas::otas_session] async fn run() {
-/// tokio::spawn(call());                            // each of these is sent outside every session
+/// tokio::spawn(call());
 /// tokio::task::spawn_blocking(compute);
 /// std::thread::spawn(compute);
 /// let mut set = tokio::task::JoinSet::new();
@@ -29,7 +33,7 @@ use crate::session::Session;
 /// # }
 /// ```
 ///
-/// and this keeps it:
+/// These keep it:
 ///
 /// ```no_run
 /// use otas::{Session, SessionExt};
@@ -38,7 +42,7 @@ use crate::session::Session;
 /// otas::spawn(call());
 /// otas::spawn_blocking(compute);
 /// if let Some(session) = Session::current() {
-///     std::thread::spawn(move || session.enter(compute));
+///     std::thread::spawn(move || session.in_scope(compute));
 /// }
 /// let mut set = tokio::task::JoinSet::new();
 /// set.spawn(call().in_current_session());
@@ -47,8 +51,9 @@ use crate::session::Session;
 /// # }
 /// ```
 ///
-/// The **body of a response** is polled by the server after the handler has returned. The layer of the feature `tower` keeps the session for
-/// it; without the layer, wrap the stream that the body is made of:
+/// A server polls the **body of a response** after the handler has returned. The layer of the
+/// feature `tower` keeps the session for it. Without the layer, wrap the stream that the body is
+/// made of:
 ///
 /// ```
 /// use futures_util::stream;
@@ -57,26 +62,28 @@ use crate::session::Session;
 /// #[otas::otas_session]
 /// async fn handler() -> impl futures_util::Stream<Item = u8> {
 ///     let wrong = stream::iter([1, 2, 3]);
-///     let right = stream::iter([1, 2, 3]).in_current_session(); // then Sse::new(right), Body::from_stream(right), ...
+///     // Then Sse::new(right), Body::from_stream(right), ...
+///     let right = stream::iter([1, 2, 3]).in_current_session();
 ///     # drop(wrong);
 ///     right
 /// }
 /// # drop(handler());
 /// ```
 ///
-/// Behind a **`tower` buffer** the inner service's `call` runs in a task of the buffer's; the future that it returns is polled by the caller:
-/// read the session there. An **SDK that sends from tasks of its own** gets a client that is
-/// [bound to the session](crate::http::Client::bound_to).
+/// Behind a **`tower` buffer**, the inner service's `call` runs in a task of the buffer, but the
+/// future it returns is polled by the caller: read the session there. An **SDK that sends from
+/// tasks of its own** gets a client [bound to the session](crate::http::Client::bound_to).
 ///
-/// The session stays open as long as anything holds it. What is carried is also dropped in it. Where OTAS is switched off, and outside every
-/// session, nothing is carried and everything runs as without.
+/// The session stays open as long as anything holds it. If OTAS is disabled, and outside every
+/// session, nothing is attached.
 pub trait SessionExt: Sized {
-    /// Carries the session that is current now, when this is called. Outside every session it changes nothing.
+    /// Attaches the session that is current when this is called. Does nothing outside every
+    /// session.
     fn in_current_session(self) -> InSession<Self> {
-        InSession { inner: Some(self), scope: Scope::set() }
+        InSession { inner: Some(self), scope: Scope::try_current() }
     }
 
-    /// Carries the given session.
+    /// Attaches the given session.
     fn with_session(self, session: &Session) -> InSession<Self> {
         InSession { inner: Some(self), scope: Some(Scope::Session(session.clone())) }
     }
@@ -85,15 +92,16 @@ pub trait SessionExt: Sized {
 impl<T> SessionExt for T {}
 
 impl<T> InSession<T> {
-    /// Carries a scope; without one it changes nothing.
     #[cfg(feature = "tower")]
-    pub(crate) fn in_scope(inner: T, scope: Option<Scope>) -> Self {
+    pub(super) fn new(inner: T, scope: Option<Scope>) -> Self {
         Self { inner: Some(inner), scope }
     }
 }
 
 pin_project! {
-    /// What [`SessionExt`] makes: a [`Future`], a [`Stream`] or an [`http_body::Body`], as its inside is one.
+    /// A value with a session attached; returned by [`SessionExt`].
+    ///
+    /// A [`Future`], a [`Stream`] or an [`http_body::Body`] if the value is one.
     #[derive(Debug)]
     #[must_use = "futures and streams do nothing unless polled"]
     pub struct InSession<T> {
@@ -112,10 +120,10 @@ pin_project! {
     }
 }
 
-/// Runs `poll` on the inside, in the scope that is carried.
+/// Polls the inner value in the attached scope.
 fn within<T, R>(wrapper: Pin<&mut InSession<T>>, poll: impl FnOnce(Pin<&mut T>) -> Poll<R>) -> Poll<R> {
     let this = wrapper.project();
-    // The inside is there until the wrapper is dropped.
+    // The inner value is there until the wrapper is dropped.
     let Some(inner) = this.inner.as_pin_mut() else {
         return Poll::Pending;
     };
@@ -165,21 +173,24 @@ where
     }
 }
 
-/// [`tokio::spawn`], with the current session; outside every session it is tokio's.
+/// [`tokio::spawn`] with the current session attached.
+///
+/// Outside every session it is exactly `tokio::spawn`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// # async fn call() -> u8 { 1 }
-/// let call = otas::spawn(call()); // its requests belong to the session that is current here
+/// // Its requests belong to the session that is current here.
+/// let call = otas::spawn(call());
 /// assert_eq!(call.await.unwrap(), 1);
 /// # }
 /// ```
 ///
 /// # Panics
 ///
-/// Outside a tokio runtime, as tokio's own.
+/// Panics outside a tokio runtime, as tokio's own does.
 #[track_caller]
-#[expect(clippy::disallowed_methods, reason = "the one door to tokio's spawn: it carries the session")]
+#[expect(clippy::disallowed_methods, reason = "the one place that calls tokio::spawn: it attaches the session")]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -188,18 +199,20 @@ where
     tokio::spawn(future.in_current_session())
 }
 
-/// [`tokio::task::spawn_blocking`], with the current session; outside every session it is tokio's.
+/// [`tokio::task::spawn_blocking`] with the current session attached.
+///
+/// Outside every session it is exactly `spawn_blocking`.
 ///
 /// # Panics
 ///
-/// Outside a tokio runtime, as tokio's own.
+/// Panics outside a tokio runtime, as tokio's own does.
 #[track_caller]
 pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let scope = Scope::set();
+    let scope = Scope::try_current();
     tokio::task::spawn_blocking(move || match scope {
         Some(scope) => scope.enter(work),
         None => work(),

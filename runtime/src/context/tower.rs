@@ -1,4 +1,4 @@
-//! A server layer that keeps the session of a handler while its response body is polled.
+//! A server layer that keeps a handler's session current while its response body is polled.
 
 use std::fmt;
 use std::future::Future;
@@ -12,8 +12,8 @@ use tokio::task::futures::TaskLocalFuture;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::context::Scope;
-use crate::context::propagate::InSession;
+use super::propagate::InSession;
+use super::scope::Scope;
 use crate::sync::lock;
 use crate::warn::{self, OnceFlag};
 
@@ -21,8 +21,10 @@ tokio::task_local! {
     static SLOT: Slot;
 }
 
-/// Keeps the session of an annotated handler until its response has been sent: the body, which a server polls after the handler has
-/// returned, is polled and dropped in the session of that handler. Nothing is to be written in the handler.
+/// Keeps the session of an annotated handler current until its response has been sent.
+///
+/// A server polls a response body after the handler has returned. Under this layer the body is
+/// polled and dropped in the handler's session; the handler itself needs no change.
 ///
 /// ```
 /// # async fn serve() -> std::io::Result<()> {
@@ -35,34 +37,37 @@ tokio::task_local! {
 /// use otas::otas_session;
 /// use otas::tower::SessionLayer;
 ///
-/// #[otas_session(meta = { "task_name": "answer" })]
-/// async fn answer() -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+/// #[otas_session(meta = { "task_name": "stream" })]
+/// async fn words() -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
 ///     Sse::new(stream::iter(["first", "second"]).then(async |word| {
-///         let found = otas::http::get("https://llm.example.net/v1/next").await; // in the session of `answer`
+///         // In the session of `words`.
+///         let found = otas::http::get("https://llm.example.net/v1/next").await;
 ///         Ok(Event::default().data(if found.is_ok() { word } else { "nothing" }))
 ///     }))
 /// }
 ///
-/// let app: Router = Router::new().route("/answer", get(answer)).layer(SessionLayer::new());
+/// let app: Router = Router::new().route("/words", get(words)).layer(SessionLayer::new());
 /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 /// # if false { axum::serve(listener, app).await?; }
 /// # Ok(()) }
 /// ```
 ///
-/// Size hints and trailers are passed on: an answer whose length is known keeps its `content-length`.
+/// Size hints and trailers are passed on: a response of known length keeps its `content-length`.
 ///
-/// * A handler that is not annotated, and calls one annotated function: the body belongs to the session of that function.
-/// * It calls several, one after the other: nobody can tell which one the body belongs to, so it belongs to none; a warning says so. Say it
-///   with [`in_current_session`](crate::SessionExt::in_current_session) where the stream is made.
-/// * No annotated function ran: the body is left alone. Where OTAS is switched off, too.
+/// * If the handler is not annotated and calls one annotated function, the body belongs to the
+///   session of that function.
+/// * If it calls several in sequence, the body belongs to none of them, and a warning is emitted.
+///   Choose one with [`in_current_session`](crate::SessionExt::in_current_session) on the stream.
+/// * If no annotated function ran, or OTAS is disabled, the body is left alone.
 ///
-/// The layer must be in the task that polls the handler: with a buffer between (`tower::buffer`), put it inside. Upgraded connections
-/// (web sockets) are tasks of their own: carry the session there with [`SessionExt`](crate::SessionExt).
+/// The layer has to run in the task that polls the handler: put it inside a `tower::buffer`, not
+/// around it. Upgraded connections (web sockets) are tasks of their own: attach the session there
+/// with [`SessionExt`](crate::SessionExt).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionLayer(());
 
 impl SessionLayer {
-    /// The layer; there is nothing to set.
+    /// Creates the layer; there is nothing to configure.
     pub fn new() -> Self {
         Self::default()
     }
@@ -76,7 +81,7 @@ impl<S> Layer<S> for SessionLayer {
     }
 }
 
-/// What [`SessionLayer`] makes of a service.
+/// The service under a [`SessionLayer`].
 #[derive(Clone, Copy, Debug)]
 pub struct SessionService<S> {
     inner: S,
@@ -95,14 +100,14 @@ where
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
-        let slot = Slot::offered();
+        let slot = Slot::new();
         let response = SLOT.sync_scope(slot.clone(), || self.inner.call(request));
         ResponseFuture { inner: SLOT.scope(slot.clone(), response), slot }
     }
 }
 
 pin_project! {
-    /// The answer of a [`SessionService`], under way.
+    /// The response future of a [`SessionService`].
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F> {
         #[pin]
@@ -120,7 +125,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.inner.poll(cx))?;
-        Poll::Ready(Ok(response.map(|body| InSession::in_scope(body, this.slot.take()))))
+        Poll::Ready(Ok(response.map(|body| InSession::new(body, this.slot.take()))))
     }
 }
 
@@ -130,51 +135,52 @@ impl<F> fmt::Debug for ResponseFuture<F> {
     }
 }
 
-/// Where the handler of one request leaves its session.
+/// Where the handler of one request leaves its session for the response body.
 #[derive(Clone)]
-struct Slot(Arc<Offered>);
+struct Slot(Arc<Inner>);
 
-struct Offered {
-    /// What was current around the service: a call that sees something else is made by another annotated one.
-    around: Scope,
-    filled: Mutex<Filled>,
+struct Inner {
+    /// What was current around the service. A call that sees something else was made by another
+    /// annotated one.
+    outer: Scope,
+    content: Mutex<Content>,
 }
 
 #[derive(Default)]
-enum Filled {
+enum Content {
     #[default]
-    Not,
-    Once(Scope),
-    /// By sessions of which neither is within the other.
-    Twice,
+    Empty,
+    One(Scope),
+    /// Several sessions, none within another.
+    Several,
 }
 
-static WARNED_TWICE: OnceFlag = OnceFlag::new();
+static WARNED_SEVERAL: OnceFlag = OnceFlag::new();
 
 impl Slot {
-    fn offered() -> Self {
-        Self(Arc::new(Offered { around: Scope::current(), filled: Mutex::default() }))
+    fn new() -> Self {
+        Self(Arc::new(Inner { outer: Scope::current(), content: Mutex::default() }))
     }
 
     fn fill(&self, scope: &Scope) {
-        let mut filled = lock(&self.0.filled);
-        let next = match (&*filled, scope) {
-            (Filled::Not, _) => Filled::Once(scope.clone()),
-            (Filled::Once(Scope::Session(_)), Scope::Session(_)) => Filled::Twice,
-            // The first one could not be opened: it is masked in the body as well.
-            (Filled::Once(_) | Filled::Twice, _) => return,
+        let mut content = lock(&self.0.content);
+        let next = match (&*content, scope) {
+            (Content::Empty, _) => Content::One(scope.clone()),
+            (Content::One(Scope::Session(_)), Scope::Session(_)) => Content::Several,
+            // The first one could not be opened, so it is masked in the body as well.
+            (Content::One(_) | Content::Several, _) => return,
         };
-        *filled = next;
+        *content = next;
     }
 
     fn take(&self) -> Option<Scope> {
-        match std::mem::take(&mut *lock(&self.0.filled)) {
-            Filled::Not => None,
-            Filled::Once(scope) => Some(scope),
-            Filled::Twice => {
+        match std::mem::take(&mut *lock(&self.0.content)) {
+            Content::Empty => None,
+            Content::One(scope) => Some(scope),
+            Content::Several => {
                 warn::once(
-                    &WARNED_TWICE,
-                    "a request ran several sessions one after the other, so that its response body belongs to none; say which with \
+                    &WARNED_SEVERAL,
+                    "a request ran several sessions in sequence, so its response body belongs to none of them; choose one with \
                      `.in_current_session()` on the stream",
                 );
                 None
@@ -183,11 +189,11 @@ impl Slot {
     }
 }
 
-/// The attribute tells in which scope its body is about to run. Where no layer offers a slot, nothing happens.
-pub(crate) fn fill(scope: &Scope) {
+/// Offers the scope of an annotated call to the layer around the handler, if there is one.
+pub(super) fn fill_slot(scope: &Scope) {
     let _ = SLOT.try_with(|slot| {
-        // Within another annotated function the response is that function's.
-        if Scope::current().same_session(&slot.0.around) {
+        // Inside another annotated function, the response is that function's.
+        if Scope::current().same_session(&slot.0.outer) {
             slot.fill(scope);
         }
     });

@@ -51,7 +51,7 @@ impl Make {
     /// Writes down the event of a call in at most so many bytes, or says why there is none.
     pub(crate) fn post(&self, call: &RawCall, keys: &mut Keys, most: usize) -> Result<EncodedEvent, Reason> {
         keys.remember(self.key.current());
-        let known = keys.0.iter().chain([&call.origin.token]).map(HeaderValue::as_bytes);
+        let known = keys.0.iter().chain([&call.credentials.token]).map(HeaderValue::as_bytes);
         let pass = self.redactor.pass(known);
         let build = Build { body_limit: self.body_limit };
         let event = catch_unwind(AssertUnwindSafe(|| build.event(call, &pass))).map_err(|_| Reason::Unusable)?;

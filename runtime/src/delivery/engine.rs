@@ -81,7 +81,7 @@ impl Engine {
             self.rest_until = Some(now + REST);
         }
         for entry in self.inbox.drain(..) {
-            let session = entry.call.origin.session_id.clone();
+            let session = entry.call.credentials.session_id.clone();
             self.plan.push(&session, Item::new(entry.ticket, entry.recorded_at, Load::RawCall(entry.call)));
         }
         for item in self.plan.expired(now) {
@@ -129,7 +129,7 @@ impl Engine {
 
     fn make(&mut self, item: &mut Item<Load>) -> Result<(), Reason> {
         if let Load::RawCall(call) = &item.load {
-            let token = call.origin.token.clone();
+            let token = call.credentials.token.clone();
             let post = self.make.post(call, &mut self.keys, self.queue.room(item.ticket))?;
             self.queue.reweigh(&mut item.ticket, post.weight());
             item.load = Load::EncodedEvent(post, token);

@@ -22,7 +22,10 @@ pub(crate) fn call(session: &str, sequence: u64) -> RawCall {
 /// With a response body of so many bytes.
 pub(crate) fn heavy_call(session: &str, sequence: u64, bytes: usize) -> RawCall {
     RawCall {
-        origin: Arc::new(SessionCredentials { session_id: session.into(), token: HeaderValue::from_static(TOKEN) }),
+        credentials: Arc::new(SessionCredentials {
+            session_id: session.into(),
+            token: HeaderValue::from_static(TOKEN),
+        }),
         sequence,
         method: Method::GET,
         url: Url::parse("https://api.example.com/v1/items?limit=3").unwrap(),

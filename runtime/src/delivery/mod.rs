@@ -125,14 +125,15 @@ impl Delivery {
     }
 
     /// Waits until the events recorded so far are delivered or dropped, or until the deadline; tells how many are left. Our own pauses end.
-    pub(crate) async fn flush(&self, deadline: Duration) -> Undelivered {
-        let Some(watch) = self.queue.watch() else { return Undelivered::default() };
+    pub(crate) async fn flush(&self, deadline: Duration) -> std::result::Result<(), Undelivered> {
+        let Some(watch) = self.queue.watch() else { return Ok(()) };
         self.queue.order(|orders| orders.hurry = true);
-        self.wait(watch, deadline).await
+        let left = self.wait(watch, deadline).await;
+        if left.0 == 0 { Ok(()) } else { Err(left) }
     }
 
     /// Takes nothing in from now on, flushes, and drops what is left at the deadline; tells how many that were.
-    pub(crate) async fn shutdown(&self, deadline: Duration) -> Undelivered {
+    pub(crate) async fn shutdown(&self, deadline: Duration) -> std::result::Result<(), Undelivered> {
         self.queue.close();
         let left = self.flush(deadline).await;
         self.queue.order(|orders| orders.stop = true);

@@ -144,7 +144,7 @@ pub struct Undelivered(pub(crate) u64);
 
 impl Undelivered {
     /// How many events were left.
-    pub fn events(self) -> u64 {
+    pub fn count(self) -> u64 {
         self.0
     }
 

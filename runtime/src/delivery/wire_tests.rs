@@ -66,7 +66,7 @@ impl Bench {
     fn call(&self, sequence: u64) -> RawCall {
         let token = self.session.token().unwrap().expose_secret().parse().unwrap();
         let origin = Arc::new(SessionCredentials { session_id: self.session.id(), token });
-        RawCall { origin, ..fake::call("", sequence) }
+        RawCall { credentials: origin, ..fake::call("", sequence) }
     }
 
     fn events(&self) -> Vec<EventRecord> {
@@ -546,7 +546,7 @@ async fn a_hundred_sessions_of_ten_calls_are_served_and_each_in_order() {
                 session_id: session.as_str().into(),
                 token: bench.session.token().unwrap().expose_secret().parse().unwrap(),
             });
-            let mut call = RawCall { origin, ..bench.call(sequence) };
+            let mut call = RawCall { credentials: origin, ..bench.call(sequence) };
             call.url.set_path(session);
             bench.delivery.record(call);
         }

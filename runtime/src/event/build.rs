@@ -28,7 +28,7 @@ impl Build {
         let query = call.url.query().map(|query| pass.text(query));
         Event {
             id: id(call),
-            session_id: call.origin.session_id.clone(),
+            session_id: call.credentials.session_id.clone(),
             sequence: call.sequence,
             started_at: call.started_at,
             method: call.method.as_str().to_owned(),

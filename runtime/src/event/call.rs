@@ -120,7 +120,7 @@ impl HeaderBlock {
 
 /// One uninterrupted stretch of requests outside the project's domain: what left, what came back, and how it ended.
 pub(crate) struct RawCall {
-    pub(crate) origin: Arc<SessionCredentials>,
+    pub(crate) credentials: Arc<SessionCredentials>,
     /// Given when the call started, so that a reader can tell the order of starts.
     pub(crate) sequence: u64,
     pub(crate) method: Method,
@@ -164,7 +164,10 @@ impl RawCall {
 impl fmt::Debug for RawCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Neither URL nor headers nor bodies: nothing here was redacted yet.
-        f.debug_struct("Call").field("origin", &self.origin).field("sequence", &self.sequence).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("credentials", &self.credentials)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,117 +1,117 @@
-//! What is told of a call outside the domain: one event for each uninterrupted stretch outside, without holding anything up.
+//! Captures a call that leaves the project domain as one event, without delaying it.
 
 use std::error::Error as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use http::{Extensions, Method};
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use url::Url;
 
+use super::tee::{self, Observer};
 use crate::event::{CapturedBody, End, HeaderBlock, RawCall, is_textual};
-use crate::http::tee::{self, SentBody};
 use crate::session::Session;
+use crate::sync::lock;
 use crate::token::SessionCredentials;
 
-/// Starts with the first request outside, and ends when the chain comes back inside, when the answer's body ends, or when it is dropped:
-/// however it ends, it records one call. In a box, as it is large, and moves into the body of the answer.
-pub(crate) struct Stretch(Option<Box<Open>>);
+/// One run of consecutive hops outside the domain, from its first request until the chain comes
+/// back inside, the response body ends, or either is dropped. However it ends, it records one call.
+///
+/// Boxed because it is large and moves into the response body.
+pub(super) struct Capture(Option<Box<Pending>>);
 
 /// What is known of a call that has not ended.
-struct Open {
+struct Pending {
     session: Session,
-    origin: Arc<SessionCredentials>,
+    credentials: Arc<SessionCredentials>,
     sequence: u64,
-    began: Instant,
+    started: Instant,
     started_at: SystemTime,
-    limit: usize,
+    body_limit: usize,
     method: Method,
     url: Url,
     hops: u32,
-    request: Sent,
-    /// What came back, once it did.
-    answer: Option<Came>,
+    request: RequestParts,
+    response: Option<ResponseParts>,
 }
 
 /// The request, as the last hop sent it.
-struct Sent {
+struct RequestParts {
     headers: HeaderBlock,
-    body: SentBody,
+    body: RequestBody,
 }
 
-struct Came {
+enum RequestBody {
+    Whole(CapturedBody),
+    /// Shared with the stream, which may outlive the request.
+    Stream(Arc<Mutex<CapturedBody>>),
+}
+
+struct ResponseParts {
     status: u16,
     headers: HeaderBlock,
     first_byte: Instant,
     body: CapturedBody,
-    /// How many bytes of the body are kept.
-    limit: usize,
+    body_limit: usize,
 }
 
-impl Stretch {
-    /// The first request of a stretch, about to be sent. A body that is a stream is counted as it goes.
-    pub(crate) fn begin(session: &Session, origin: Arc<SessionCredentials>, request: &mut Request) -> Self {
+impl Capture {
+    /// Starts with the first request outside, which is about to be sent.
+    pub(super) fn start(session: &Session, credentials: Arc<SessionCredentials>, request: &mut Request) -> Self {
         let client = session.client();
         let world = client.world();
-        let limit = client.settings().body_limit;
-        let body = tee::request(request, limit);
-        Self(Some(Box::new(Open {
+        let body_limit = client.settings().body_limit;
+        let body = RequestBody::capture(request, body_limit);
+        Self(Some(Box::new(Pending {
             session: session.clone(),
-            origin,
+            credentials,
             sequence: session.next_call(),
-            began: world.now(),
+            started: world.now(),
             started_at: world.wall(),
-            limit,
+            body_limit,
             method: request.method().clone(),
             url: request.url().clone(),
             hops: 0,
-            request: Sent { headers: HeaderBlock::copy(request.headers()), body },
-            answer: None,
+            request: RequestParts { headers: HeaderBlock::copy(request.headers()), body },
+            response: None,
         })))
     }
 
-    /// Another request of the same stretch: a redirect from outside to outside.
-    pub(crate) fn goes_on(&mut self, request: &Request) {
-        let Some(open) = &mut self.0 else { return };
-        open.hops += 1;
-        open.method = request.method().clone();
-        open.url = request.url().clone();
-        open.request.headers = HeaderBlock::copy(request.headers());
+    /// The call goes on with another request: a redirect from outside to outside.
+    pub(super) fn redirected(&mut self, request: &Request) {
+        let Some(pending) = &mut self.0 else { return };
+        pending.hops += 1;
+        pending.method = request.method().clone();
+        pending.url = request.url().clone();
+        pending.request.headers = HeaderBlock::copy(request.headers());
         if request.body().is_none() {
-            open.request.body = SentBody::default(); // a redirect that drops the body
+            pending.request.body = RequestBody::default(); // a redirect that drops the body
         }
-        open.answer = None;
+        pending.response = None;
     }
 
-    /// An answer's head has come.
-    pub(crate) fn answered(&mut self, answer: &Response) {
-        let Some(open) = &mut self.0 else { return };
-        let limit = if is_textual(answer.headers()) { open.limit } else { 0 };
-        open.answer = Some(Came {
-            status: answer.status().as_u16(),
-            headers: HeaderBlock::copy(answer.headers()),
-            first_byte: open.session.client().world().now(),
+    /// The head of a response has arrived.
+    pub(super) fn responded(&mut self, response: &Response) {
+        let Some(pending) = &mut self.0 else { return };
+        pending.response = Some(ResponseParts {
+            status: response.status().as_u16(),
+            headers: HeaderBlock::copy(response.headers()),
+            first_byte: pending.session.client().world().now(),
             body: CapturedBody::default(),
-            limit,
+            body_limit: if is_textual(response.headers()) { pending.body_limit } else { 0 },
         });
     }
 
-    /// The next bytes of the answer's body.
-    pub(crate) fn read(&mut self, data: &[u8]) {
-        if let Some(answer) = self.0.as_mut().and_then(|open| open.answer.as_mut()) {
-            answer.body.extend(data, answer.limit);
-        }
-    }
-
-    /// The last answer, as it was but for its body, which is counted as the caller reads it.
-    pub(crate) fn watch(self, answer: Response) -> Response {
-        if answer_has_ended(&answer) {
+    /// Attaches itself to the final response, which is otherwise unchanged: its body is captured
+    /// as the caller reads it.
+    pub(super) fn attach(self, response: Response) -> Response {
+        if response.content_length() == Some(0) {
             self.complete();
-            return answer;
+            return response;
         }
-        let url = answer.url().clone();
-        let (parts, body) = http::Response::<Body>::from(answer).into_parts();
-        let mut rebuilt = http::Response::new(tee::answer(body, self));
+        let url = response.url().clone();
+        let (parts, body) = http::Response::<Body>::from(response).into_parts();
+        let mut rebuilt = http::Response::new(tee::observe(body, self));
         *rebuilt.status_mut() = parts.status;
         *rebuilt.version_mut() = parts.version;
         *rebuilt.headers_mut() = parts.headers;
@@ -119,36 +119,65 @@ impl Stretch {
         rebuilt.into()
     }
 
-    /// The answer has been read to its end, or nobody reads it, as that of a redirect.
-    pub(crate) fn complete(mut self) {
+    /// The response was read to its end, or will not be read, like that of a redirect.
+    pub(super) fn complete(mut self) {
         self.end(End::Complete, None);
     }
 
-    /// No answer came, or its body broke.
-    pub(crate) fn failed(mut self, error: &reqwest::Error) {
-        self.end(End::Failed, Some(told(error)));
+    /// No response arrived, or its body failed.
+    pub(super) fn fail(mut self, error: &reqwest::Error) {
+        self.end(End::Failed, Some(describe(error)));
     }
 
     fn end(&mut self, end: End, error: Option<String>) {
-        let Some(open) = self.0.take() else { return };
+        let Some(pending) = self.0.take() else { return };
         // In a fork, the call is the other process's.
-        if let Ok(process) = open.session.check_process() {
-            let session = open.session.clone();
-            session.client().record(open.call(end, error), process);
+        if let Ok(process_id) = pending.session.check_process() {
+            let session = pending.session.clone();
+            session.client().record(pending.into_call(end, error), process_id);
         }
     }
 }
 
-impl Open {
-    fn call(self, end: End, error: Option<String>) -> RawCall {
-        let now = self.session.client().world().now();
-        let first_byte = self.answer.as_ref().map(|answer| answer.first_byte.saturating_duration_since(self.began));
-        let (status, response_headers, response_body) = match self.answer {
-            Some(answer) => (answer.status, answer.headers, answer.body),
+impl Observer for Capture {
+    fn on_data(&mut self, data: &[u8]) {
+        if let Some(response) = self.0.as_mut().and_then(|pending| pending.response.as_mut()) {
+            response.body.extend(data, response.body_limit);
+        }
+    }
+
+    fn on_end(self, error: Option<&reqwest::Error>) {
+        match error {
+            None => self.complete(),
+            Some(error) => self.fail(error),
+        }
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        match &self.0 {
+            None => {}
+            Some(pending) if pending.response.is_some() => self.end(End::Dropped, None),
+            Some(_) => {
+                let error = "cancelled: the future was dropped before a response arrived";
+                self.end(End::Cancelled, Some(error.to_owned()));
+            }
+        }
+    }
+}
+
+impl Pending {
+    fn into_call(self, end: End, error: Option<String>) -> RawCall {
+        let since_start = |at: Instant| at.saturating_duration_since(self.started);
+        let latency = since_start(self.session.client().world().now());
+        let first_byte = self.response.as_ref().map(|response| since_start(response.first_byte));
+        let (status, response_headers, response_body) = match self.response {
+            Some(response) => (response.status, response.headers, response.body),
             None => (0, HeaderBlock::default(), CapturedBody::default()),
         };
         RawCall {
-            origin: self.origin,
+            credentials: self.credentials,
             sequence: self.sequence,
             method: self.method,
             url: self.url,
@@ -158,7 +187,7 @@ impl Open {
             response_headers,
             response_body,
             started_at: self.started_at,
-            latency: now.saturating_duration_since(self.began),
+            latency,
             first_byte,
             hops: self.hops,
             error,
@@ -167,46 +196,81 @@ impl Open {
     }
 }
 
-impl Drop for Stretch {
-    fn drop(&mut self) {
-        match &self.0 {
-            None => {}
-            Some(open) if open.answer.is_some() => self.end(End::Dropped, None),
-            Some(_) => {
-                self.end(End::Cancelled, Some("cancelled: the future was dropped before an answer came".to_owned()));
-            }
+impl Default for RequestBody {
+    fn default() -> Self {
+        Self::Whole(CapturedBody::default())
+    }
+}
+
+impl RequestBody {
+    /// Copies the beginning of a body held in memory; a stream is captured as it is sent.
+    fn capture(request: &mut Request, limit: usize) -> Self {
+        let Some(body) = request.body() else { return Self::default() };
+        let limit = if is_textual(request.headers()) { limit } else { 0 };
+        if let Some(bytes) = body.as_bytes() {
+            let mut captured = CapturedBody::default();
+            captured.extend(bytes, limit);
+            return Self::Whole(captured);
+        }
+        let captured = Arc::<Mutex<CapturedBody>>::default();
+        let body = request.body_mut().take().unwrap_or_default();
+        *request.body_mut() = Some(tee::observe(body, StreamedBody { captured: captured.clone(), limit }));
+        Self::Stream(captured)
+    }
+
+    /// What was sent so far.
+    fn take(self) -> CapturedBody {
+        match self {
+            Self::Whole(captured) => captured,
+            Self::Stream(captured) => std::mem::take(&mut *lock(&captured)),
         }
     }
 }
 
-/// reqwest keeps the URL in an extension of its own, which only a builder can make.
+/// Observes a streamed request body.
+struct StreamedBody {
+    captured: Arc<Mutex<CapturedBody>>,
+    limit: usize,
+}
+
+impl Observer for StreamedBody {
+    fn on_data(&mut self, data: &[u8]) {
+        lock(&self.captured).extend(data, self.limit);
+    }
+
+    fn on_end(self, _: Option<&reqwest::Error>) {}
+}
+
+/// reqwest keeps the URL in an extension of its own, which only its builder can make.
 fn with_url(extensions: Extensions, url: Url) -> Extensions {
-    let mut made = http::Response::builder();
-    if let Some(all) = made.extensions_mut() {
+    let mut builder = http::Response::builder();
+    if let Some(all) = builder.extensions_mut() {
         *all = extensions;
     }
-    made.url(url).body(()).map(|made| made.into_parts().0.extensions).unwrap_or_default()
+    builder.url(url).body(()).map(|response| response.into_parts().0.extensions).unwrap_or_default()
 }
 
-fn answer_has_ended(answer: &Response) -> bool {
-    answer.content_length() == Some(0)
-}
-
-/// What went wrong, without the URL, which may hold secrets.
-fn told(error: &reqwest::Error) -> String {
-    let mut text = match () {
-        () if error.is_timeout() => "timed out",
-        () if error.is_connect() => "no connection",
-        () if error.is_redirect() => "redirects",
-        () if error.is_builder() => "not a request that can be sent",
-        () if error.is_decode() => "the answer could not be decoded",
-        () if error.is_body() => "the body broke off",
-        () => "the request failed",
-    }
-    .to_owned();
+/// What went wrong, without the URL, which may contain secrets.
+fn describe(error: &reqwest::Error) -> String {
+    let summary = if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "no connection"
+    } else if error.is_redirect() {
+        "redirect not followed"
+    } else if error.is_builder() {
+        "invalid request"
+    } else if error.is_decode() {
+        "the response could not be decoded"
+    } else if error.is_body() {
+        "the body broke off"
+    } else {
+        "the request failed"
+    };
+    let mut text = summary.to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {
-        // A reqwest error within a body's error shows its URL.
+        // A reqwest error inside a body error shows its URL.
         if !error.is::<reqwest::Error>() {
             text.push_str(": ");
             text.push_str(&error.to_string());

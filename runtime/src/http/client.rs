@@ -1,24 +1,22 @@
-//! The HTTP client that people use in place of reqwest's: the same verbs, and `execute`.
+//! The HTTP client for use in place of reqwest's, and which session its requests belong to.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use reqwest::{IntoUrl, Method, Request, Response};
+use reqwest::{Request, Response};
 
-use crate::client::Client as Otas;
-use crate::client::pool::{self, Sender};
-use crate::context::Scope;
-use crate::context::global;
-use crate::http::request::RequestBuilder;
-use crate::http::send;
+use super::send::{self, Target};
+use crate::client::Sender;
+use crate::context::{Scope, global};
 use crate::session::Session;
 
-/// Sends requests that belong to a session: the current one, or one that it was [bound to](Self::bound_to).
+/// Sends requests that belong to a session: the current one, or the one it is
+/// [bound to](Self::bound_to).
 ///
-/// Cheap to make and to clone. [`execute`](Self::execute) speaks genuine reqwest types, so that one closure plugs the library into SDKs
-/// that take a way to send:
+/// Cheap to create and to clone. [`execute`](Self::execute) takes and returns genuine reqwest
+/// types, so a closure is enough to plug it into an SDK that lets you supply the transport:
 ///
 /// ```
 /// # use otas::reqwest::{Request, Response, Result};
@@ -26,130 +24,75 @@ use crate::session::Session;
 /// # fn check<F: Future<Output = Result<Response>>>(_: impl Fn(Request) -> F) {} check(send);
 /// ```
 #[derive(Clone)]
-pub struct Client(Whose);
+pub struct Client(Binding);
 
+/// Which session a request belongs to.
 #[derive(Clone)]
-enum Whose {
-    /// The current session's, else the task's or the process's default.
+enum Binding {
+    /// The current one, sent by its client; else by the default client of the task or process.
     Ambient,
-    /// That client's, with the current session where it is one of its own.
-    Client(Otas),
-    /// That session's, wherever the request is sent.
+    /// The current one if this client opened it; sent by this client.
+    Client(crate::Client),
+    /// This one, wherever the request is sent.
     Session(Session),
 }
 
-/// A request under way.
-pub(crate) type Sent = Pin<Box<dyn Future<Output = reqwest::Result<Response>> + Send>>;
+/// A request in flight.
+pub(super) type ResponseFuture = Pin<Box<dyn Future<Output = reqwest::Result<Response>> + Send>>;
 
-/// Through what a request goes out, settled at the moment it is sent.
-pub(crate) enum Way {
-    /// A session, and by it its client.
-    Session(Session),
-    /// No session.
-    Client(Otas),
-    /// No valid configuration exists.
-    Plain,
-}
-
-impl Way {
-    pub(crate) fn client(&self) -> Option<&Otas> {
-        match self {
-            Self::Session(session) => Some(session.client()),
-            Self::Client(client) => Some(client),
-            Self::Plain => None,
-        }
-    }
-
-    pub(crate) fn session(&self) -> Option<&Session> {
-        match self {
-            Self::Session(session) => Some(session),
-            Self::Client(_) | Self::Plain => None,
-        }
+impl crate::Client {
+    /// An HTTP client with this client's domain and settings.
+    ///
+    /// Its requests belong to the current session if this client opened it.
+    pub fn http(&self) -> Client {
+        Client(Binding::Client(self.clone()))
     }
 }
 
 impl Client {
-    pub(crate) fn ambient() -> Self {
-        Self(Whose::Ambient)
+    pub(super) fn ambient() -> Self {
+        Self(Binding::Ambient)
     }
 
-    pub(crate) fn of(client: Otas) -> Self {
-        Self(Whose::Client(client))
-    }
-
-    /// A client whose requests belong to `session` wherever they are sent: for SDKs that send from tasks of their own.
+    /// A client whose requests belong to `session` wherever they are sent: for SDKs that send from
+    /// tasks of their own.
     pub fn bound_to(session: &Session) -> Self {
-        Self(Whose::Session(session.clone()))
+        Self(Binding::Session(session.clone()))
     }
 
-    /// A request of the given method.
-    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        RequestBuilder::new(self.clone(), self.sender().map(|sender| sender.client.request(method, url)))
-    }
-
-    /// What would send on this runtime now; it lends its vocabulary to the builder.
-    pub(crate) fn sender(&self) -> reqwest::Result<Arc<Sender>> {
-        pool::sender(self.way().client())
-    }
-
-    /// A `GET` request.
-    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
-        self.request(Method::GET, url)
-    }
-
-    /// A `POST` request.
-    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder {
-        self.request(Method::POST, url)
-    }
-
-    /// A `PUT` request.
-    pub fn put(&self, url: impl IntoUrl) -> RequestBuilder {
-        self.request(Method::PUT, url)
-    }
-
-    /// A `PATCH` request.
-    pub fn patch(&self, url: impl IntoUrl) -> RequestBuilder {
-        self.request(Method::PATCH, url)
-    }
-
-    /// A `DELETE` request.
-    pub fn delete(&self, url: impl IntoUrl) -> RequestBuilder {
-        self.request(Method::DELETE, url)
-    }
-
-    /// A `HEAD` request.
-    pub fn head(&self, url: impl IntoUrl) -> RequestBuilder {
-        self.request(Method::HEAD, url)
-    }
-
-    /// Sends a request: with the token within the project's domain, untouched outside, following redirects.
+    /// Sends a request: with the token within the project's domain, unmodified outside, following
+    /// redirects.
     ///
-    /// The session is the one that is current when this is called, not when the future is first polled. Needs a tokio runtime with I/O and
-    /// timers, as reqwest does.
+    /// The session is the one that is current when this is called, not when the future is first
+    /// polled. Needs a tokio runtime with I/O and timers, as reqwest does.
     ///
     /// # Errors
     ///
-    /// reqwest's own: what [`reqwest::Client::execute`] would give. OTAS adds none.
+    /// Those of [`reqwest::Client::execute`]; OTAS adds none.
     pub fn execute(&self, request: Request) -> impl Future<Output = reqwest::Result<Response>> + Send + use<> {
-        self.boxed(request)
+        self.execute_boxed(request)
     }
 
-    /// [`execute`](Self::execute), in one box.
-    pub(crate) fn boxed(&self, request: Request) -> Sent {
-        Box::pin(send::send(self.way(), request))
+    /// [`execute`](Self::execute), boxed once.
+    pub(super) fn execute_boxed(&self, request: Request) -> ResponseFuture {
+        Box::pin(send::send(self.target(), request))
     }
 
-    fn way(&self) -> Way {
+    /// The reqwest client that would send on this runtime now; builds the requests.
+    pub(super) fn sender(&self) -> reqwest::Result<Arc<Sender>> {
+        self.target().sender()
+    }
+
+    fn target(&self) -> Target {
         match &self.0 {
-            Whose::Session(session) => Way::Session(session.clone()),
-            Whose::Client(client) => {
-                let own = |session: &Session| session.client().is(client);
-                Session::current().filter(own).map_or_else(|| Way::Client(client.clone()), Way::Session)
-            }
-            Whose::Ambient => match Scope::current() {
-                Scope::Session(session) => Way::Session(session),
-                Scope::Client(client) => Way::Client(client),
-                Scope::Empty => global::ambient().map_or(Way::Plain, Way::Client),
+            Binding::Session(session) => Target::Session(session.clone()),
+            Binding::Client(client) => Session::current()
+                .filter(|session| session.client().ptr_eq(client))
+                .map_or_else(|| Target::Client(client.clone()), Target::Session),
+            Binding::Ambient => match Scope::current() {
+                Scope::Session(session) => Target::Session(session),
+                Scope::Client(client) => Target::Client(client),
+                Scope::Empty => global::ambient().map_or(Target::Plain, Target::Client),
             },
         }
     }
@@ -158,9 +101,9 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Whose::Ambient => f.write_str("Client(the current session)"),
-            Whose::Client(_) => f.write_str("Client(the current session of one client)"),
-            Whose::Session(session) => f.debug_tuple("Client").field(session).finish(),
+            Binding::Ambient => f.write_str("Client(the current session)"),
+            Binding::Client(_) => f.write_str("Client(the current session of one client)"),
+            Binding::Session(session) => f.debug_tuple("Client").field(session).finish(),
         }
     }
 }

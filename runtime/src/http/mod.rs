@@ -1,31 +1,35 @@
-//! The only place that sends the user's requests: within the project's domain with the session's token, outside without.
+//! HTTP in reqwest's vocabulary: the only place that sends the user's requests.
 //!
-//! The functions speak [`reqwest`]'s words, and give its responses and errors:
+//! The functions take and return reqwest's types:
 //!
 //! ```
 //! # async fn run() -> otas::reqwest::Result<()> {
-//! let users: serde_json::Value = otas::http::get("https://api.example.com/users").query(&[("page", "2")]).await?.json().await?;
+//! let users = otas::http::get("https://api.example.com/users").query(&[("page", "2")]).await?;
+//! let users: serde_json::Value = users.json().await?;
 //! # let _ = users; Ok(()) }
 //! ```
 //!
-//! * A request **within the project's domain** ([`ProjectDomain`](crate::ProjectDomain)) carries the session's token. Nobody else ever sees the token: redirects are followed
-//!   here, hop by hop, and each hop gets the token or loses it as its own URL demands. Once a chain has been outside, only `GET` and
+//! * A request **within the project's domain** ([`ProjectDomain`](crate::ProjectDomain)) carries the
+//!   session token, and no other request does. Redirects are followed hop by hop, and each hop gets
+//!   the token or loses it as its own URL demands. Once a chain has been outside, only `GET` and
 //!   `HEAD` get it again, so that a foreign server cannot trigger writes.
-//! * A request **to anybody else** goes out untouched, and is told to Brain right after: one [`Event`](crate::event::Event) for each uninterrupted
-//!   stretch outside, complete when the answer's body has been read, has failed, or is dropped. The body is not held up: a stream of
-//!   events reaches you chunk by chunk.
-//! * **Outside every session** a request goes out plainly; the first one is told in a warning. Tasks that you spawn do not inherit the
-//!   session, and response bodies lose it: see [`SessionExt`](crate::SessionExt).
+//! * A request **to any other host** goes out unmodified and is then logged to Brain: one
+//!   [`Event`](crate::event::Event) per uninterrupted run of hops outside, complete once the response
+//!   body has been read, has failed, or is dropped. The body is not held back: a stream of events
+//!   reaches you chunk by chunk.
+//! * **Outside every session** a request goes out without a token and is not logged; the first one
+//!   causes a warning. Spawned tasks do not inherit the session, and response bodies lose it: see
+//!   [`SessionExt`](crate::SessionExt).
 //!
-//! Two things differ from reqwest's own redirects: no `Referer` is added, and a [`reqwest::redirect::Policy`] set on the builder is
-//! replaced ([`ConfigBuilder::max_redirects`](crate::ConfigBuilder::max_redirects)).
+//! Two things differ from reqwest's own redirects: no `Referer` is added, and a
+//! [`reqwest::redirect::Policy`] set on the client builder is replaced
+//! ([`ConfigBuilder::max_redirects`](crate::ConfigBuilder::max_redirects)).
 
 mod capture;
 mod client;
-pub(crate) mod redirect;
+mod redirect;
 mod request;
 mod send;
-mod spare;
 mod tee;
 
 use reqwest::{IntoUrl, Method};
@@ -33,42 +37,43 @@ use reqwest::{IntoUrl, Method};
 pub use client::Client;
 pub use request::RequestBuilder;
 
-/// A client whose requests belong to the session that is current when they are sent, and use that session's client and domain.
+/// A client whose requests belong to the session that is current when they are sent, and use that
+/// session's client and domain.
 pub fn client() -> Client {
     Client::ambient()
 }
 
-/// A request of the given method; see the [module](self).
+/// Starts a request with the given method; see the [module](self).
 pub fn request(method: Method, url: impl IntoUrl) -> RequestBuilder {
     client().request(method, url)
 }
 
-/// A `GET` request; see the [module](self).
+/// Starts a `GET` request; see the [module](self).
 pub fn get(url: impl IntoUrl) -> RequestBuilder {
     client().get(url)
 }
 
-/// A `POST` request; see the [module](self).
+/// Starts a `POST` request; see the [module](self).
 pub fn post(url: impl IntoUrl) -> RequestBuilder {
     client().post(url)
 }
 
-/// A `PUT` request; see the [module](self).
+/// Starts a `PUT` request; see the [module](self).
 pub fn put(url: impl IntoUrl) -> RequestBuilder {
     client().put(url)
 }
 
-/// A `PATCH` request; see the [module](self).
+/// Starts a `PATCH` request; see the [module](self).
 pub fn patch(url: impl IntoUrl) -> RequestBuilder {
     client().patch(url)
 }
 
-/// A `DELETE` request; see the [module](self).
+/// Starts a `DELETE` request; see the [module](self).
 pub fn delete(url: impl IntoUrl) -> RequestBuilder {
     client().delete(url)
 }
 
-/// A `HEAD` request; see the [module](self).
+/// Starts a `HEAD` request; see the [module](self).
 pub fn head(url: impl IntoUrl) -> RequestBuilder {
     client().head(url)
 }

@@ -1,4 +1,4 @@
-//! The request builder: reqwest's vocabulary, sent by this library.
+//! Builds requests in reqwest's vocabulary; they are sent by this library's client.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -6,22 +6,62 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Body, Request, Response, Version};
+use reqwest::{Body, IntoUrl, Method, Request, Response, Version};
 use serde::Serialize;
 
-use crate::http::client::Client;
+use super::client::Client;
 
-/// A request to be sent; the methods are those of [`reqwest::RequestBuilder`]. A mistake (a URL that is none, a header that cannot be) comes
-/// out of [`send`](Self::send) and [`build`](Self::build).
+impl Client {
+    /// Starts a request with the given method.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        let inner = self.sender().map(|sender| sender.client.request(method, url));
+        RequestBuilder { client: self.clone(), inner }
+    }
+
+    /// Starts a `GET` request.
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// Starts a `POST` request.
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// Starts a `PUT` request.
+    pub fn put(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// Starts a `PATCH` request.
+    pub fn patch(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// Starts a `DELETE` request.
+    pub fn delete(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// Starts a `HEAD` request.
+    pub fn head(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+}
+
+/// A request to be sent, with the methods of [`reqwest::RequestBuilder`].
+///
+/// A mistake, such as an invalid URL or header, is reported by [`send`](Self::send) and
+/// [`build`](Self::build).
 ///
 /// ```
 /// # async fn run() -> otas::reqwest::Result<()> {
-/// let answer = otas::http::post("https://api.example.com/jobs")
+/// let response = otas::http::post("https://api.example.com/jobs")
 ///     .bearer_auth("secret")
 ///     .json(&serde_json::json!({ "kind": "report" }))
 ///     .send()
 ///     .await?;
-/// # let _ = answer; Ok(()) }
+/// # let _ = response; Ok(()) }
 /// ```
 #[must_use = "a request is sent by `send`, or by awaiting it"]
 pub struct RequestBuilder {
@@ -30,11 +70,7 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    pub(crate) fn new(client: Client, inner: reqwest::Result<reqwest::RequestBuilder>) -> Self {
-        Self { client, inner }
-    }
-
-    /// A builder that goes on from a request; it is sent by `client`.
+    /// Continues building a request; it is sent by `client`.
     pub fn from_parts(client: Client, request: Request) -> Self {
         let inner = client.sender().map(|sender| reqwest::RequestBuilder::from_parts(sender.client.clone(), request));
         Self { client, inner }
@@ -60,12 +96,12 @@ impl RequestBuilder {
         self.map(|inner| inner.headers(headers))
     }
 
-    /// HTTP basic authentication.
+    /// Sets HTTP basic authentication.
     pub fn basic_auth<U: fmt::Display, P: fmt::Display>(self, username: U, password: Option<P>) -> Self {
         self.map(|inner| inner.basic_auth(username, password))
     }
 
-    /// HTTP bearer authentication.
+    /// Sets HTTP bearer authentication.
     pub fn bearer_auth<T: fmt::Display>(self, token: T) -> Self {
         self.map(|inner| inner.bearer_auth(token))
     }
@@ -75,12 +111,12 @@ impl RequestBuilder {
         self.map(|inner| inner.body(body))
     }
 
-    /// How long the request may take in all: every redirect, and until the answer's body has been read.
+    /// Sets the total timeout: every redirect, and until the response body has been read.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.map(|inner| inner.timeout(timeout))
     }
 
-    /// Adds to the query of the URL.
+    /// Adds to the query string of the URL.
     pub fn query<T: Serialize + ?Sized>(self, query: &T) -> Self {
         self.map(|inner| inner.query(query))
     }
@@ -90,37 +126,37 @@ impl RequestBuilder {
         self.map(|inner| inner.version(version))
     }
 
-    /// Sends a form, URL-encoded.
+    /// Sets a URL-encoded form as the body.
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> Self {
         self.map(|inner| inner.form(form))
     }
 
-    /// Sends JSON.
+    /// Sets JSON as the body.
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> Self {
         self.map(|inner| inner.json(json))
     }
 
-    /// Sends a multipart form.
+    /// Sets a multipart form as the body.
     #[cfg(feature = "multipart")]
     pub fn multipart(self, form: reqwest::multipart::Form) -> Self {
         self.map(|inner| inner.multipart(form))
     }
 
-    /// The request itself, for [`Client::execute`] or another way to send.
+    /// Builds the request, for [`Client::execute`] or another client.
     ///
     /// # Errors
     ///
-    /// What was wrong while it was built.
+    /// The first mistake made while building it.
     pub fn build(self) -> reqwest::Result<Request> {
         self.inner?.build()
     }
 
-    /// The client and the request.
+    /// Builds the request and returns it with the client.
     pub fn build_split(self) -> (Client, reqwest::Result<Request>) {
         (self.client, self.inner.and_then(reqwest::RequestBuilder::build))
     }
 
-    /// A copy; `None` where the body is a stream, or where the request is wrong already.
+    /// Clones the request; `None` if its body is a stream or a mistake was made already.
     pub fn try_clone(&self) -> Option<Self> {
         let inner = self.inner.as_ref().ok()?.try_clone()?;
         Some(Self { client: self.client.clone(), inner: Ok(inner) })
@@ -130,7 +166,7 @@ impl RequestBuilder {
     ///
     /// # Errors
     ///
-    /// reqwest's own: a request that could not be built, no connection, too many redirects, a timeout. OTAS adds none.
+    /// Those of reqwest: an invalid request, no connection, too many redirects, a timeout. OTAS adds none.
     pub fn send(self) -> impl Future<Output = reqwest::Result<Response>> + Send + use<> {
         self.into_future()
     }
@@ -142,7 +178,7 @@ impl IntoFuture for RequestBuilder {
 
     fn into_future(self) -> Self::IntoFuture {
         match self.build_split() {
-            (client, Ok(request)) => client.boxed(request),
+            (client, Ok(request)) => client.execute_boxed(request),
             (_, Err(error)) => Box::pin(std::future::ready(Err(error))),
         }
     }

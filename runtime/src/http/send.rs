@@ -1,131 +1,176 @@
-//! Sends one request of the user: each hop with the token or without it, as its own URL demands.
+//! Sends one request of the user, hop by hop: each hop with or without the token, as its URL demands.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Request, Response};
 
-use crate::client::Client;
-use crate::client::pool::{self, Sender};
+use super::capture::Capture;
+use super::redirect::{self, Replay, Withhold};
+use crate::client::{Client, Sender, last_hop, plain_sender};
+use crate::config::DEFAULT_MAX_REDIRECTS;
 use crate::domain::ProjectDomain;
-use crate::http::capture::Stretch;
-use crate::http::client::Way;
-use crate::http::redirect;
-use crate::http::spare::Spare;
 use crate::session::Session;
 use crate::token::Grant;
 use crate::warn;
 
-/// Where no configuration tells another.
-const REDIRECTS: usize = 10;
+/// How a request goes out, decided when it is sent.
+pub(super) enum Target {
+    /// In a session, through its client.
+    Session(Session),
+    /// Without a session.
+    Client(Client),
+    /// There is no valid configuration.
+    Plain,
+}
+
+impl Target {
+    fn client(&self) -> Option<&Client> {
+        match self {
+            Self::Session(session) => Some(session.client()),
+            Self::Client(client) => Some(client),
+            Self::Plain => None,
+        }
+    }
+
+    fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Client(_) | Self::Plain => None,
+        }
+    }
+
+    /// The HTTP client for the current runtime.
+    pub(super) fn sender(&self) -> reqwest::Result<Arc<Sender>> {
+        self.client().map_or_else(plain_sender, Client::sender)
+    }
+}
 
 /// Sends the request and follows its redirects.
 #[expect(
     clippy::manual_async_fn,
-    reason = "an async fn would hold the request twice, and large futures are dear to allocate"
+    reason = "an async fn would hold the request twice, and large futures are expensive to allocate"
 )]
-pub(crate) fn send(way: Way, mut request: Request) -> impl Future<Output = reqwest::Result<Response>> + Send {
+pub(super) fn send(target: Target, mut request: Request) -> impl Future<Output = reqwest::Result<Response>> + Send {
     async move {
-        let sender = pool::sender(way.client())?;
-        let settings = way.client().map(Client::settings);
-        let most = settings.map_or(REDIRECTS, |settings| settings.redirects);
-        let limit = request.timeout().copied().or(settings.and_then(|settings| settings.request_timeout));
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let mut border = Border::new(&way, &mut request, limit).await;
+        let sender = target.sender()?;
+        let settings = target.client().map(Client::settings);
+        let max_hops = settings.map_or(DEFAULT_MAX_REDIRECTS, |settings| settings.max_redirects);
+        let timeout = request.timeout().copied().or(settings.and_then(|settings| settings.request_timeout));
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if let Some(settings) = settings {
+            add_missing(request.headers_mut(), &settings.default_headers);
+        }
+        let mut chain = Chain::start(&target, &sender, &mut request, timeout).await;
         let mut hops = 0;
         loop {
-            let spare = (hops < most).then(|| Spare::of(&mut request));
-            border.cross(&mut request, &sender);
+            let replay = (hops < max_hops).then(|| Replay::capture(&mut request));
+            chain.prepare_hop(&mut request);
             if let Some(deadline) = deadline {
                 *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
             }
             let sent = sender.client.execute(request);
-            let sent = if hops == most && most > 0 { redirect::last_hop(sent).await } else { sent.await };
-            let answer = border.came(sent)?;
-            match spare.and_then(|spare| spare.follow(&answer, &sender.adds)) {
+            let sent = if hops == max_hops && max_hops > 0 { last_hop(sent).await } else { sent.await };
+            let response = chain.on_response(sent)?;
+            match replay.and_then(|replay| replay.next_request(&response, chain.withhold)) {
                 Some(next) => request = next,
-                None => return Ok(border.watch(answer)),
+                None => return Ok(chain.finish(response)),
             }
             hops += 1;
         }
     }
 }
 
-/// The border of the project's domain: which side the chain is on, and what is told of its stretches outside.
-struct Border<'a> {
-    client: Option<&'a Client>,
-    session: Option<&'a Session>,
-    /// What the session was granted when the request was made: the chain keeps it.
-    grant: Option<Arc<Grant>>,
-    /// The caller set headers of OTAS by hand.
-    own_headers: bool,
-    /// The token among them.
-    by_hand: Option<HeaderValue>,
-    been_outside: bool,
-    stretch: Option<Stretch>,
+/// Adds default headers as reqwest does: only those the request does not have.
+fn add_missing(headers: &mut HeaderMap, defaults: &HeaderMap) {
+    for name in defaults.keys() {
+        if !headers.contains_key(name) {
+            for value in defaults.get_all(name) {
+                headers.append(name, value.clone());
+            }
+        }
+    }
 }
 
-impl<'a> Border<'a> {
-    async fn new(way: &'a Way, request: &mut Request, limit: Option<Duration>) -> Self {
-        let (client, session) = (way.client(), way.session());
-        let own_headers = redirect::has_own(request.headers());
-        let by_hand = own_headers.then(|| request.headers_mut().remove(&redirect::SESSION_TOKEN)).flatten();
+/// Tracks one redirect chain: whether the current hop is inside the project domain, and the
+/// capture of the current run of hops outside it.
+struct Chain<'a> {
+    client: Option<&'a Client>,
+    session: Option<&'a Session>,
+    /// The session's grant when the request was made: the chain keeps it.
+    grant: Option<Arc<Grant>>,
+    /// How headers are withheld: a client the user built may add defaults we cannot see.
+    withhold: Withhold,
+    /// The caller set a header of OTAS.
+    has_own_headers: bool,
+    /// The token among them.
+    own_token: Option<HeaderValue>,
+    was_outside: bool,
+    capture: Option<Capture>,
+}
+
+impl<'a> Chain<'a> {
+    async fn start(target: &'a Target, sender: &Sender, request: &mut Request, timeout: Option<Duration>) -> Self {
+        let (client, session) = (target.client(), target.session());
+        let has_own_headers = redirect::has_own(request.headers());
+        let own_token = has_own_headers.then(|| request.headers_mut().remove(&redirect::SESSION_TOKEN)).flatten();
         let grant = match session {
-            Some(session) => grant_of(session, limit).await,
+            Some(session) => fresh_grant(session, timeout).await,
             None => None,
         };
         if let (None, Some(client)) = (session, client.filter(|client| !client.is_disabled())) {
-            client.sent_outside_sessions();
+            client.count_sessionless_request();
         }
-        Self { client, session, grant, own_headers, by_hand, been_outside: false, stretch: None }
+        let withhold = if sender.is_custom { Withhold::Blank } else { Withhold::Remove };
+        Self { client, session, grant, withhold, has_own_headers, own_token, was_outside: false, capture: None }
     }
 
-    /// Readies the request of one hop for the side that its URL is on.
-    fn cross(&mut self, request: &mut Request, sender: &Sender) {
-        let holds = |domain: fn(&Client) -> &ProjectDomain| {
+    /// Prepares the request of one hop for the side its URL is on.
+    fn prepare_hop(&mut self, request: &mut Request) {
+        let within = |domain: fn(&Client) -> &ProjectDomain| {
             self.client.is_some_and(|client| domain(client).contains(request.url()))
         };
-        let inside = holds(|client| &client.settings().domain);
-        let is_otas = (!inside || self.own_headers) && holds(Client::servers);
-        self.been_outside |= !inside;
-        self.dress(request, sender, inside, is_otas);
-        if inside || is_otas {
-            if let Some(stretch) = self.stretch.take() {
-                stretch.complete();
+        let inside = within(|client| &client.settings().domain);
+        let to_otas = (!inside || self.has_own_headers) && within(Client::servers);
+        self.was_outside |= !inside;
+        self.apply_credentials(request, inside, to_otas);
+        if inside || to_otas {
+            if let Some(capture) = self.capture.take() {
+                capture.complete();
             }
-        } else if let Some(stretch) = &mut self.stretch {
-            stretch.goes_on(request);
+        } else if let Some(capture) = &mut self.capture {
+            capture.redirected(request);
         } else if let (Some(session), Some(grant)) = (self.session, &self.grant) {
-            self.stretch = Some(Stretch::begin(session, grant.origin.clone(), request));
+            self.capture = Some(Capture::start(session, grant.credentials.clone(), request));
         }
     }
 
-    /// Gives the request the token, or takes every secret of ours out of it.
-    fn dress(&self, request: &mut Request, sender: &Sender, inside: bool, is_otas: bool) {
+    /// Adds the token, or takes every secret of ours out of the request.
+    fn apply_credentials(&self, request: &mut Request, inside: bool, to_otas: bool) {
         let headers = request.headers_mut();
-        // Without either, as nearly always, there is none to be found.
-        if self.own_headers || !sender.adds.is_empty() {
-            let key = headers.get(&redirect::AGENT_KEY).filter(|_| is_otas).cloned();
-            redirect::withhold_secrets(headers, &sender.adds);
+        // Without any, as nearly always, there is no secret to take out.
+        if self.has_own_headers {
+            let key = headers.get(&redirect::AGENT_KEY).filter(|_| to_otas).cloned();
+            redirect::withhold_secrets(headers, self.withhold);
             if let Some(key) = key {
                 headers.insert(&redirect::AGENT_KEY, key);
             }
         }
-        let safe = !self.been_outside || matches!(*request.method(), Method::GET | Method::HEAD);
-        let token = self.by_hand.as_ref().or(self.grant.as_ref().map(|grant| &grant.origin.token));
+        let safe = !self.was_outside || matches!(*request.method(), Method::GET | Method::HEAD);
+        let token = self.own_token.as_ref().or(self.grant.as_ref().map(|grant| &grant.credentials.token));
         if let Some(token) = token.filter(|_| inside && safe) {
             request.headers_mut().insert(&redirect::SESSION_TOKEN, token.clone());
         }
     }
 
-    /// What came of one hop.
-    fn came(&mut self, sent: reqwest::Result<Response>) -> reqwest::Result<Response> {
-        match (&sent, &mut self.stretch) {
-            (Ok(answer), Some(stretch)) => stretch.answered(answer),
-            (Err(error), stretch) => {
-                if let Some(stretch) = stretch.take() {
-                    stretch.failed(error);
+    /// Notes the outcome of one hop.
+    fn on_response(&mut self, sent: reqwest::Result<Response>) -> reqwest::Result<Response> {
+        match (&sent, &mut self.capture) {
+            (Ok(response), Some(capture)) => capture.responded(response),
+            (Err(error), capture) => {
+                if let Some(capture) = capture.take() {
+                    capture.fail(error);
                 }
             }
             (Ok(_), None) => {}
@@ -133,19 +178,20 @@ impl<'a> Border<'a> {
         sent
     }
 
-    /// The last answer of the chain.
-    fn watch(&mut self, answer: Response) -> Response {
-        match self.stretch.take() {
-            Some(stretch) => stretch.watch(answer),
-            None => answer,
+    /// The last response of the chain.
+    fn finish(&mut self, response: Response) -> Response {
+        match self.capture.take() {
+            Some(capture) => capture.attach(response),
+            None => response,
         }
     }
 }
 
-/// The token to use. An expired one is waited for, in half of the time that the request has: the other half is for its answer.
-async fn grant_of(session: &Session, limit: Option<Duration>) -> Option<Arc<Grant>> {
-    let patience = limit.map_or(session.client().settings().open_timeout, |limit| limit / 2);
-    match session.grant_to_use(patience).await {
+/// The grant to use. An expired one is renewed first, within half of the request's own timeout:
+/// the other half is for its response.
+async fn fresh_grant(session: &Session, timeout: Option<Duration>) -> Option<Arc<Grant>> {
+    let max_wait = timeout.map_or(session.client().settings().open_timeout, |timeout| timeout / 2);
+    match session.fresh_grant(max_wait).await {
         Ok(grant) => Some(grant),
         Err(error) => {
             warn::emit(&format!("a request is sent without a token: {error}"));
@@ -159,10 +205,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_future_of_a_request_is_no_large_object_to_an_allocator() {
+    fn the_future_of_a_request_is_small() {
         let request = Request::new(Method::GET, "http://a.example/".parse().unwrap());
 
-        let sent = send(Way::Plain, request);
+        let sent = send(Target::Plain, request);
 
         assert!(size_of_val(&sent) <= 1024, "{} bytes", size_of_val(&sent));
     }

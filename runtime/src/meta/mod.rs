@@ -138,12 +138,12 @@ impl<V: Fields> Fields for Keyed<V> {
 }
 
 /// What stands between two keys, and can stand in none: PostgreSQL takes no NUL.
-pub(crate) const BETWEEN_KEYS: char = '\0';
+pub(crate) const KEY_SEPARATOR: char = '\0';
 
 /// The object that the expansion writes down: its keys in one text, as each text of its own costs the compiler. Of two equal keys the last one
 /// counts, as in JSON.
 pub(crate) fn object(keys: &str, values: &dyn Fields) -> Meta {
-    let mut keys = keys.split(BETWEEN_KEYS);
+    let mut keys = keys.split(KEY_SEPARATOR);
     let mut object = Map::new();
     values.each(&mut |key, value| {
         let key = key.unwrap_or_else(|| keys.next().unwrap_or_default().to_owned());

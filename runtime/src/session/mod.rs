@@ -1,31 +1,36 @@
-//! A session: its handle, and the token that it stands for.
+//! Sessions: the handle that users hold, the token behind it, and how it is renewed.
 
-pub(crate) mod open;
+mod open;
 mod renewal;
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 use crate::client::Client;
-use crate::context::Scope;
 use crate::error::{Error, Kind, Result};
-use crate::session::renewal::{Due, Renewal};
+use crate::meta::Meta;
 use crate::sync;
 use crate::token::{Grant, SessionId, Token};
 use crate::warn;
+use open::OpenFuture;
+use renewal::{Due, Renewal};
 
 /// The key in the meta of a renewed session that names the one before.
-const PREVIOUS: &str = "otas.previous_session_id";
+const PREVIOUS_SESSION_ID: &str = "otas.previous_session_id";
 
-/// A session: one run of an agent, as OTAS records it. A handle: cloning it is cheap, and every clone is the same session.
+/// One run of an agent, as OTAS records it.
 ///
-/// The attribute opens one for each call. Where it does not fit, [`Client::open`] opens one by hand:
+/// A handle: clones are cheap and all refer to the same session. The attribute opens one for each
+/// call. If the attribute does not fit, open one yourself with [`Client::open`]:
 ///
 /// ```
 /// # async fn run(client: otas::Client) -> otas::Result<()> {
@@ -36,8 +41,9 @@ const PREVIOUS: &str = "otas.previous_session_id";
 ///
 /// # Other processes
 ///
-/// A session belongs to the process that opened it. After a fork it refuses to give its token, and the helpers send without it. To let a
-/// program that you start take part, pass it the session's id, which is no secret; it opens a session of its own and says where it belongs:
+/// A session belongs to the process that opened it. After a fork it refuses to hand out its token,
+/// and requests go out without one. To let a program that you start take part, pass it the
+/// session's id, which is not a secret; the program opens its own session and refers to yours:
 ///
 /// ```no_run
 /// # async fn parent(session: otas::Session) -> std::io::Result<()> {
@@ -52,52 +58,102 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     client: Client,
-    meta: Map<String, Value>,
-    process: u32,
+    meta: Arc<Map<String, Value>>,
+    process_id: u32,
     renewal: RwLock<Renewal>,
-    /// One renewal at a time.
-    one: tokio::sync::Mutex<()>,
-    /// A renewal runs in the background.
+    /// Held while a renewal is in flight: there is never more than one.
+    renewal_lock: tokio::sync::Mutex<()>,
+    /// A renewal was started in the background.
     renewing: AtomicBool,
-    /// It has ended, well or not.
-    renewed: Notify,
+    /// Notified when a background renewal finishes, successful or not.
+    renewal_finished: Notify,
     /// How many calls outside the domain have started.
     calls: AtomicU64,
 }
 
-impl Session {
-    pub(crate) fn new(client: Client, meta: Map<String, Value>, grant: Grant) -> Self {
-        let world = client.world();
-        let (process, now) = (world.process_id(), world.now());
-        let renewal = RwLock::new(Renewal::new(grant, client.settings().renew_before, now));
-        let (one, renewing, renewed, calls) = Default::default();
-        Self(Arc::new(Inner { client, meta, process, renewal, one, renewing, renewed, calls }))
+impl Client {
+    /// Opens a session.
+    ///
+    /// `meta` is anything that serializes to a JSON object; it records the context of the run.
+    /// Values that OTAS could not store (infinite numbers, NUL characters) become readable text.
+    ///
+    /// The request runs on the library's thread, so any runtime will do. Dropping the future
+    /// cancels the request.
+    ///
+    /// # Errors
+    ///
+    /// * [`is_disabled`](Error::is_disabled): OTAS is disabled.
+    /// * [`is_invalid_meta`](Error::is_invalid_meta): `meta` is not an object, or is over 1 MiB;
+    ///   nothing was sent.
+    /// * [`is_unreachable`](Error::is_unreachable): no connection within 3 seconds.
+    /// * [`is_timeout`](Error::is_timeout): no response within 10 seconds.
+    /// * [`is_rejected`](Error::is_rejected): the agent key is wrong, revoked or expired.
+    /// * [`is_unexpected_response`](Error::is_unexpected_response): the response is not one of
+    ///   OTAS's.
+    /// * [`is_backing_off`](Error::is_backing_off): opening failed several times in a row, and is
+    ///   not tried again for 1 to 30 seconds.
+    pub fn open(&self, meta: impl Serialize) -> impl Future<Output = Result<Session>> + Send {
+        // Serialized right away: the future holds nothing of the meta's type, and is `Send` whatever that is.
+        let meta = if self.is_disabled() {
+            Err(Error::new(Kind::Disabled))
+        } else {
+            Meta::from_serialize(&meta).into_object()
+        };
+        let client = self.clone();
+        async move { Opening::start(client, meta?).await }
+    }
+}
+
+/// A session that is being opened. Dropping it cancels the request.
+pub(crate) struct Opening {
+    client: Client,
+    meta: Arc<Map<String, Value>>,
+    request: OpenFuture,
+}
+
+impl Opening {
+    pub(crate) fn start(client: Client, meta: Map<String, Value>) -> Self {
+        let meta = Arc::new(meta);
+        Self { request: OpenFuture::start(&client, meta.clone()), client, meta }
     }
 
-    /// Whether both are handles of one session.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Future for Opening {
+    type Output = Result<Session>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let opened = Pin::new(&mut self.request).poll(cx);
+        opened.map_ok(|grant| Session::new(self.client.clone(), self.meta.clone(), grant))
+    }
+}
+
+impl Session {
+    fn new(client: Client, meta: Arc<Map<String, Value>>, grant: Grant) -> Self {
+        let world = client.world();
+        let process_id = world.process_id();
+        let renewal = Renewal::new(grant, client.settings().renew_before, world.now());
+        Self(Arc::new(Inner {
+            client,
+            meta,
+            process_id,
+            renewal: RwLock::new(renewal),
+            renewal_lock: tokio::sync::Mutex::new(()),
+            renewing: AtomicBool::new(false),
+            renewal_finished: Notify::new(),
+            calls: AtomicU64::new(0),
+        }))
+    }
+
     #[cfg(feature = "tower")]
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The session of this task; `None` outside every session, where it could not be opened, and where OTAS is switched off.
-    ///
-    /// A session is current inside the annotated function, [`scope`](Self::scope) and [`enter`](Self::enter), across every `.await`,
-    /// `join!`, `select!` and `timeout` in them. It is **not** in tasks and threads that they start (`tokio::spawn`, `spawn_blocking`,
-    /// `std::thread`), nor in a response body that a server polls after the handler has returned: [`SessionExt`](crate::SessionExt) carries it
-    /// there.
-    ///
-    /// Switched off (`OTAS_DISABLED`), it is always `None`: annotated functions run as if they were not, without evaluating their meta; the
-    /// helpers of [`http`](crate::http) send plainly; carriers carry nothing; [`Client::open`] is an error of its own kind
-    /// ([`is_disabled`](Error::is_disabled)); `flush` and `shutdown` return at once with nothing left; no thread is started.
-    pub fn current() -> Option<Self> {
-        match Scope::current() {
-            Scope::Session(session) => Some(session),
-            Scope::Client(_) | Scope::Empty => None,
-        }
-    }
-
-    /// The session's id; of a session that was [renewed](Self::renew), the newest.
+    /// The session's id. After a [renewal](Self::renew), the newest.
     pub fn id(&self) -> SessionId {
         self.grant().session_id()
     }
@@ -122,12 +178,15 @@ impl Session {
         &self.0.client
     }
 
-    /// The session's token, to be sent within the project's domain by a client that this library does not know. Ask anew for each request: when
-    /// the token is to be renewed, this starts it, and gives the old one meanwhile.
+    /// The session's token, for HTTP clients this library does not know.
+    ///
+    /// Send it only within the project's domain. Ask for it again before each request: once a
+    /// renewal is due this starts one, and returns the old token until the new one is there.
     ///
     /// # Errors
     ///
-    /// [`is_forked`](Error::is_forked): the session was opened by another process, of which this one is a fork.
+    /// [`is_forked`](Error::is_forked): the session was opened by another process, of which this
+    /// one is a fork.
     pub fn token(&self) -> Result<Token> {
         self.check_process()?;
         if self.due() != Due::No {
@@ -136,40 +195,34 @@ impl Session {
         Ok(self.grant().token())
     }
 
-    /// Opens a continuation now, as at the boundary of a task: a new session with the same meta and `otas.previous_session_id`. Every
-    /// handle and every later request uses it; a request under way keeps the token that it took. By itself a session is renewed before its
-    /// token expires ([`renew_before`](crate::ConfigBuilder::renew_before)), while the old token serves.
+    /// Opens a continuation now, for instance at a task boundary.
     ///
-    /// Who calls this while a renewal is under way waits for that one.
+    /// The continuation is a new session with the same meta and `otas.previous_session_id`. Every
+    /// handle and every later request uses it; a request in flight keeps the token it started with.
+    /// Without this call, a session is renewed before its token expires
+    /// ([`renew_before`](crate::ConfigBuilder::renew_before)), and the old token serves until then.
+    ///
+    /// If a renewal is already in flight, this waits for that one.
     ///
     /// # Errors
     ///
-    /// As [`Client::open`]; the session goes on with its old token. [`is_forked`](Error::is_forked): it belongs to another process.
+    /// Those of [`Client::open`]; the session then continues with its old token.
+    /// [`is_forked`](Error::is_forked): the session belongs to another process.
     pub async fn renew(&self) -> Result<SessionId> {
         self.check_process()?;
-        let ended = self.renewal(|renewal| renewal.ended);
-        self.continuation(ended).await?;
+        let generation = self.renewal(|renewal| renewal.generation);
+        self.renew_once(generation).await?;
         Ok(self.id())
     }
 
-    /// Runs a future in which this session is current. The future is also dropped inside.
-    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
-        Scope::Session(self.clone()).hold(future).await
-    }
-
-    /// Runs synchronous code in which this session is current.
-    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        Scope::Session(self.clone()).enter(f)
-    }
-
-    /// What the server granted last.
-    pub(crate) fn grant(&self) -> Arc<Grant> {
+    /// The newest grant.
+    fn grant(&self) -> Arc<Grant> {
         self.renewal(|renewal| renewal.grant.clone())
     }
 
-    /// What a request is to use: renewed before it expires. Where it has expired already the new one is waited for, at most for `patience`;
-    /// after that the old token is the best that there is.
-    pub(crate) async fn grant_to_use(&self, patience: Duration) -> Result<Arc<Grant>> {
+    /// The grant a new request should use. Starts a renewal before the token expires; once it has
+    /// expired, waits for the new one for at most `max_wait`, and then falls back to the old one.
+    pub(crate) async fn fresh_grant(&self, max_wait: Duration) -> Result<Arc<Grant>> {
         self.check_process()?;
         let now = self.0.client.world().now();
         let (due, grant) = self.renewal(|renewal| (renewal.due(now), renewal.grant.clone()));
@@ -178,24 +231,23 @@ impl Session {
             Due::Soon => self.renew_in_background(),
             Due::Now => {
                 let session = self.clone();
-                let renewed =
-                    self.0.client.in_background_until(async move { session.wait_for_renewal(patience).await });
-                // In a box, as it is rare, and every request's future has to have room for it.
+                let renewed = self.0.client.spawn_and_wait(async move { session.wait_for_renewal(max_wait).await });
+                // Boxed because it is rare, and every request's future would reserve room for it.
                 Box::pin(renewed).await;
             }
         }
         Ok(self.grant())
     }
 
-    /// Runs on the library's thread, which has a clock. The renewal goes on when nobody waits for it any more.
-    async fn wait_for_renewal(self, patience: Duration) {
-        let mut renewed = std::pin::pin!(self.0.renewed.notified());
-        renewed.as_mut().enable();
+    /// Runs on the library's thread, which has a timer. The renewal continues if the wait is over.
+    async fn wait_for_renewal(self, max_wait: Duration) {
+        let mut finished = std::pin::pin!(self.0.renewal_finished.notified());
+        finished.as_mut().enable();
         self.renew_in_background();
-        let _ = tokio::time::timeout(patience, renewed).await;
+        let _ = tokio::time::timeout(max_wait, finished).await;
     }
 
-    /// The place of a call that starts now among those of the session.
+    /// The sequence number of a call that starts now, within the session.
     pub(crate) fn next_call(&self) -> u64 {
         self.0.calls.fetch_add(1, Ordering::Relaxed)
     }
@@ -214,56 +266,61 @@ impl Session {
             return;
         }
         let session = self.clone();
-        let started = self.0.client.in_background(async move {
-            let ended = session.renewal(|renewal| renewal.ended);
+        let started = self.0.client.spawn(async move {
+            let generation = session.renewal(|renewal| renewal.generation);
             if session.due() != Due::No {
-                let _ = session.continuation(ended).await;
+                let _ = session.renew_once(generation).await;
             }
-            session.renewal_ended();
+            session.finish_background_renewal();
         });
         if !started {
-            self.renewal_ended();
+            self.finish_background_renewal();
         }
     }
 
-    fn renewal_ended(&self) {
+    fn finish_background_renewal(&self) {
         self.0.renewing.store(false, Ordering::Release);
-        self.0.renewed.notify_waiters();
+        self.0.renewal_finished.notify_waiters();
     }
 
-    /// Renews, unless a renewal has ended since `ended` was read: then its outcome is this one's too.
-    async fn continuation(&self, ended: u64) -> Result<()> {
-        let _one = self.0.one.lock().await;
-        let (now_ended, failed, previous) =
-            self.renewal(|renewal| (renewal.ended, renewal.failed.clone(), renewal.grant.session_id()));
-        if now_ended != ended {
-            return failed.map_or(Ok(()), Err);
+    /// Renews, unless a renewal has finished since `generation` was read: its outcome then counts
+    /// for this one, too.
+    async fn renew_once(&self, generation: u64) -> Result<()> {
+        let _single_flight = self.0.renewal_lock.lock().await;
+        let (current, last_error, previous) =
+            self.renewal(|renewal| (renewal.generation, renewal.last_error.clone(), renewal.grant.session_id()));
+        if current != generation {
+            return last_error.map_or(Ok(()), Err);
         }
-        let mut meta = self.0.meta.clone();
-        meta.insert(PREVIOUS.to_owned(), Value::String(previous.to_string()));
-        let opened = self.0.client.start_open(meta).await;
+        let mut meta = Map::clone(&self.0.meta);
+        meta.insert(PREVIOUS_SESSION_ID.to_owned(), Value::String(previous.to_string()));
         let client = &self.0.client;
+        let opened = OpenFuture::start(client, Arc::new(meta)).await;
         let mut renewal = sync::write(&self.0.renewal);
         match opened {
-            Ok(next) => {
-                renewal.succeeded(Grant::clone(&next.grant()), client.settings().renew_before, client.world().now());
+            Ok(grant) => {
+                renewal.succeed(grant, client.settings().renew_before, client.world().now());
                 Ok(())
             }
             Err(error) => {
-                // That the key is refused is said once, for all sessions.
-                if renewal.failed.is_none() && !error.is_key_refusal() {
-                    warn::emit(&format!("session {previous} could not be renewed yet: {}", error.with_causes()));
+                // A rejected key is reported once, for all sessions.
+                let warning = (renewal.last_error.is_none() && !error.is_key_refusal())
+                    .then(|| format!("session {previous} could not be renewed yet: {}", error.with_causes()));
+                renewal.fail(error.clone(), client.world().now());
+                drop(renewal);
+                if let Some(warning) = warning {
+                    warn::emit(&warning);
                 }
-                renewal.failed(error.clone(), client.world().now());
                 Err(error)
             }
         }
     }
 
-    /// The process that opened the session, where it is this one. Asking for it is a system call.
+    /// The id of this process, if it is the one that opened the session. Reading it is a system
+    /// call.
     pub(crate) fn check_process(&self) -> Result<u32> {
         let id = self.0.client.world().process_id();
-        if self.0.process == id { Ok(id) } else { Err(Error::new(Kind::Forked)) }
+        if self.0.process_id == id { Ok(id) } else { Err(Error::new(Kind::Forked)) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Opening a session: one POST on the library's thread, within the limits, and what UASAM's answer means.
+//! Opening a session: one POST to UASAM on the library's thread, within its limits.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,89 +7,92 @@ use std::task::{Context, Poll};
 
 use http::HeaderValue;
 use serde_json::{Map, Value};
-use tokio::task::JoinHandle;
 
-use crate::client::Client;
-use crate::client::connection::Connection;
+use crate::client::{Client, Connection};
 use crate::config::KeySource;
 use crate::error::{Error, Kind, Result};
-use crate::server::{Answer, endpoint, exchange};
-use crate::session::Session;
+use crate::server::{self, AbortOnDropHandle, ServerResponse, endpoint};
 use crate::token::Grant;
 use crate::wire;
 
 const UASAM: &str = "UASAM";
-/// The real answer has some 400 bytes.
-const ANSWER_LIMIT: usize = 64 * 1024;
+/// A real response has some 400 bytes.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// A session that is being opened. Dropping it ends the request.
-pub(crate) struct Opening(Started);
+/// The request that opens a session. Dropping it cancels the request.
+pub(super) struct OpenFuture(State);
 
-enum Started {
-    Running(JoinHandle<Result<Session>>),
-    Refused(Option<Error>),
+enum State {
+    InFlight(AbortOnDropHandle<Result<Grant>>),
+    /// Not even sent; the error is taken by the first poll.
+    Rejected(Option<Error>),
 }
 
-impl Opening {
-    /// Starts to open a session on the library's thread; while opening pauses, refuses at once.
-    pub(crate) fn start(client: &Client, meta: Map<String, Value>) -> Self {
-        let started = if client.is_disabled() {
-            Err(Error::new(Kind::Disabled))
-        } else {
-            client.process().and_then(|process| process.pause.turn(client.world()).map(drop).map(|()| process))
-        };
-        Self(match started {
-            Ok(process) => Started::Running(process.link.spawn(within_limits(client.clone(), process.clone(), meta))),
-            Err(error) => Started::Refused(Some(error)),
+impl OpenFuture {
+    /// Sends the request, or fails fast while the circuit is open.
+    pub(super) fn start(client: &Client, meta: Arc<Map<String, Value>>) -> Self {
+        let connection = if client.is_disabled() { Err(Error::new(Kind::Disabled)) } else { client.connection() };
+        let allowed = connection.and_then(|connection| {
+            connection.breaker.acquire(client.world()).map(drop)?;
+            Ok(connection)
+        });
+        Self(match allowed {
+            Ok(connection) => {
+                let opened = open_within_limits(client.clone(), connection.clone(), meta);
+                State::InFlight(AbortOnDropHandle::new(connection.runtime.spawn(opened)))
+            }
+            Err(error) => State::Rejected(Some(error)),
         })
     }
 }
 
-impl Future for Opening {
-    type Output = Result<Session>;
+impl Future for OpenFuture {
+    type Output = Result<Grant>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = || Error::new(Kind::Thread("the library's thread has ended while the session was being opened"));
         match &mut self.0 {
-            Started::Running(task) => Pin::new(task).poll(cx).map(|joined| joined.unwrap_or_else(|_| Err(ended()))),
-            Started::Refused(error) => Poll::Ready(Err(error.take().unwrap_or_else(ended))),
+            State::InFlight(task) => {
+                Pin::new(task).poll(cx).map(|joined| joined.unwrap_or_else(|_| Err(thread_ended())))
+            }
+            State::Rejected(error) => Poll::Ready(Err(error.take().unwrap_or_else(thread_ended))),
         }
     }
 }
 
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if let Started::Running(task) = &self.0 {
-            task.abort();
-        }
-    }
+fn thread_ended() -> Error {
+    Error::new(Kind::Thread("the library's thread ended while the session was being opened"))
 }
 
-/// Waits for a turn, opens, and tells the pause how it went; in all no longer than the open timeout.
-async fn within_limits(client: Client, process: Arc<Connection>, meta: Map<String, Value>) -> Result<Session> {
-    let limit = client.settings().open_timeout;
-    let client = &client;
-    let late = |_| Error::new(Kind::Timeout { server: UASAM, after: limit });
-    let deadline = tokio::time::Instant::now() + limit;
-    let waited = tokio::time::timeout_at(deadline, process.opens.acquire()).await.map_err(late)?;
-    let _place = waited.map_err(|_| Error::new(Kind::Thread("the library's thread has ended")))?;
-    let turn = process.pause.turn(client.world())?;
-    let granted = tokio::time::timeout_at(deadline, grant(client, &process, &meta)).await.map_err(late);
-    let granted = granted.and_then(|granted| granted);
-    match &granted {
-        Err(error) if error.is_failure_of_server() => turn.failed(),
-        _ => turn.answered(),
+/// Waits for a permit, opens, and reports the outcome to the circuit breaker; in all no longer
+/// than the open timeout.
+async fn open_within_limits(
+    client: Client,
+    connection: Arc<Connection>,
+    meta: Arc<Map<String, Value>>,
+) -> Result<Grant> {
+    let timeout = client.settings().open_timeout;
+    let timed_out = |_| Error::new(Kind::Timeout { server: UASAM, after: timeout });
+    let deadline = tokio::time::Instant::now() + timeout;
+    let acquired = tokio::time::timeout_at(deadline, connection.open_permits.acquire()).await.map_err(timed_out)?;
+    let _slot = acquired.map_err(|_| thread_ended())?;
+    let permit = connection.breaker.acquire(client.world())?;
+    let opened = tokio::time::timeout_at(deadline, open(&client, &connection, &meta)).await;
+    let opened = opened.map_err(timed_out).and_then(|opened| opened);
+    match &opened {
+        Err(error) if error.is_failure_of_server() => permit.fail(),
+        _ => permit.succeed(),
     }
-    let grant = granted?;
-    process.delivery.key_worked();
-    client.opened();
+    let grant = opened?;
+    connection.delivery.key_worked();
+    client.count_session();
     tracing::debug!(target: "otas", { session.id = %grant.session_id() }, "session opened");
-    Ok(Session::new(client.clone(), meta, grant))
+    Ok(grant)
 }
 
-/// Asks for a token; once more where the key was refused and there is another one by now. A file is read before, so that a key that is
-/// exchanged in it is in use before the old one is refused.
-async fn grant(client: &Client, process: &Connection, meta: &Map<String, Value>) -> Result<Grant> {
+/// Opens a session with the current key, and once more if the key was rejected and another one is
+/// there by now. A key file is read first, so that a rotated key is picked up before the old one
+/// is rejected.
+async fn open(client: &Client, connection: &Connection, meta: &Map<String, Value>) -> Result<Grant> {
     let Some(key) = client.settings().key.clone() else {
         return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
     };
@@ -99,65 +102,54 @@ async fn grant(client: &Client, process: &Connection, meta: &Map<String, Value>)
         reread(key.clone()).await;
     }
     let used = key.current();
-    let mut granted = create(client, process, used.clone(), body.clone()).await;
-    if refused(&granted) && changed(&key, &used).await {
-        granted = create(client, process, key.current(), body).await;
+    let mut opened = post(client, connection, used.clone(), body.clone()).await;
+    if is_rejected(&opened) && has_changed(&key, &used).await {
+        opened = post(client, connection, key.current(), body).await;
     }
-    match &granted {
+    match &opened {
         Ok(_) => key.has_worked(),
         Err(error) if error.is_key_refusal() => key.was_refused(error),
         Err(_) => {}
     }
-    granted
+    opened
 }
 
-fn refused(granted: &Result<Grant>) -> bool {
-    granted.as_ref().is_err_and(Error::is_key_refusal)
+fn is_rejected(opened: &Result<Grant>) -> bool {
+    opened.as_ref().is_err_and(Error::is_key_refusal)
 }
 
-/// Whether there is another key than the one that was used. A call that runs beside this one may have read it already.
-async fn changed(key: &KeySource, used: &HeaderValue) -> bool {
+/// Whether there is another key than the one used. A concurrent call may have read it already.
+async fn has_changed(key: &KeySource, used: &HeaderValue) -> bool {
     if key.can_change() && key.current() == *used {
         reread(key.clone()).await;
     }
     key.current() != *used
 }
 
-async fn create(client: &Client, process: &Connection, key: HeaderValue, body: Vec<u8>) -> Result<Grant> {
-    let settings = client.settings();
-    let request = process
-        .uasam
-        .post(endpoint(&settings.uasam, wire::path::CREATE_SESSION))
-        .header(wire::header::AGENT_KEY, key)
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .body(body);
-    read_grant(&exchange(UASAM, request, ANSWER_LIMIT, settings.open_timeout).await?)
-}
-
-/// Reading a file blocks, so it happens on another thread.
+/// Reads the key again; on the blocking pool, since reading a file blocks.
 async fn reread(key: KeySource) {
     // A provider that panics leaves the key as it was.
     let _ = tokio::task::spawn_blocking(move || key.reread()).await;
 }
 
-/// What UASAM's answer to the opening of a session means.
-fn read_grant(answer: &Answer) -> Result<Grant> {
-    let status = answer.status;
-    let other = |what| Error::new(Kind::UnexpectedResponse { server: UASAM, status, what });
-    if !answer.is_json {
-        return Err(other("a page that is not JSON"));
-    }
-    if status != 200 {
-        let remedy = match status {
-            401 => {
-                "check the agent key: it is wrong, revoked or expired (a key lives 30 days); copy it anew from OTAS, or have it issued again"
-            }
-            500.. => "look into the log of UASAM",
-            _ => "check that the URL names a UASAM of this protocol",
-        };
-        return Err(Error::new(Kind::Rejected { server: UASAM, status, word: wire::error_code(&answer.body), remedy }));
-    }
-    let created: wire::SessionCreated =
-        serde_json::from_slice(&answer.body).map_err(|_| other("JSON that holds no session"))?;
-    Grant::read(&created.response.jwt_token).ok_or_else(|| other("a token that cannot be decoded"))
+async fn post(client: &Client, connection: &Connection, key: HeaderValue, body: Vec<u8>) -> Result<Grant> {
+    let settings = client.settings();
+    let request = connection
+        .uasam
+        .post(endpoint(&settings.uasam, wire::path::CREATE_SESSION))
+        .header(wire::header::AGENT_KEY, key)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(body);
+    read_grant(&server::send(UASAM, request, MAX_RESPONSE_BYTES, settings.open_timeout).await?)
+}
+
+fn read_grant(response: &ServerResponse) -> Result<Grant> {
+    let created: wire::SessionCreated = response.decode(|status| match status {
+        401 => {
+            "check the agent key: it is wrong, revoked or expired (a key lives 30 days); copy it again from OTAS, or have it reissued"
+        }
+        500.. => "see UASAM's log",
+        _ => "check that the URL is that of a UASAM server of this protocol",
+    })?;
+    Grant::read(&created.response.jwt_token).ok_or_else(|| response.unexpected("a token that cannot be decoded"))
 }

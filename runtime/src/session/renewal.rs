@@ -1,34 +1,35 @@
-//! When a session's token is to be renewed: pure functions of `now`.
+//! When a session's token has to be renewed: pure functions of `now`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::token::Grant;
 
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(60) };
 
 /// The token in use, and what is known about the next one.
 pub(crate) struct Renewal {
     pub(crate) grant: Arc<Grant>,
-    /// How many renewals have ended, well or not: who waited for one sees that it was made.
-    pub(crate) ended: u64,
-    /// Why the last one failed; none where it did not.
-    pub(crate) failed: Option<Error>,
+    /// How many renewals have finished, successful or not. A caller that waited for one can see
+    /// that it happened.
+    pub(crate) generation: u64,
+    /// Why the last renewal failed; `None` if it succeeded.
+    pub(crate) last_error: Option<Error>,
     failures: u32,
     due: Instant,
     expires: Option<Instant>,
 }
 
-/// What a use of the token calls for.
+/// What using the token calls for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// The token serves.
+    /// The token is good.
     No,
-    /// It serves, and a new one is to be asked for meanwhile.
+    /// The token is good, but a new one should be requested.
     Soon,
-    /// It has expired: the new one is to be waited for.
+    /// The token has expired: wait for the new one.
     Now,
 }
 
@@ -38,8 +39,8 @@ impl Renewal {
         let early = before.min(grant.life / 2);
         let far = Duration::from_secs(100 * 365 * 24 * 60 * 60);
         Self {
-            ended: 0,
-            failed: None,
+            generation: 0,
+            last_error: None,
             failures: 0,
             due: now.checked_add((grant.life - early).min(far)).unwrap_or(now),
             expires: now.checked_add(grant.life),
@@ -57,18 +58,17 @@ impl Renewal {
         }
     }
 
-    /// A new token has come.
-    pub(crate) fn succeeded(&mut self, grant: Grant, before: Duration, now: Instant) {
-        *self = Self { ended: self.ended + 1, ..Self::new(grant, before, now) };
+    /// A new token was granted.
+    pub(crate) fn succeed(&mut self, grant: Grant, before: Duration, now: Instant) {
+        *self = Self { generation: self.generation + 1, ..Self::new(grant, before, now) };
     }
 
-    /// It could not be had: again later, while the old one serves.
-    pub(crate) fn failed(&mut self, error: Error, now: Instant) {
-        let pause = (FIRST_RETRY * 2_u32.pow(self.failures.min(6))).min(LONGEST_RETRY);
+    /// No new token: due again later, and the old one serves until then.
+    pub(crate) fn fail(&mut self, error: Error, now: Instant) {
         self.failures += 1;
-        self.ended += 1;
-        self.failed = Some(error);
-        self.due = now + pause;
+        self.generation += 1;
+        self.last_error = Some(error);
+        self.due = now + BACKOFF.delay(self.failures);
     }
 }
 
@@ -101,18 +101,18 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_renewal_is_tried_again_with_growing_pauses_up_to_a_minute() {
+    fn a_failed_renewal_is_retried_with_growing_delays_up_to_a_minute() {
         let mut now = Instant::now();
         let mut renewal = Renewal::new(grant(HOUR), HOUR * 24, now);
         now += HOUR / 2;
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(renewal.due(now), Due::Soon);
-            renewal.failed(Error::new(Kind::Disabled), now);
+            renewal.fail(Error::new(Kind::Disabled), now);
             now += Duration::from_secs(seconds) - Duration::from_millis(1);
             assert_eq!(renewal.due(now), Due::No);
             now += Duration::from_millis(1);
         }
-        renewal.succeeded(grant(HOUR), HOUR * 24, now);
-        assert_eq!((renewal.due(now), renewal.failed.is_none(), renewal.ended), (Due::No, true, 9));
+        renewal.succeed(grant(HOUR), HOUR * 24, now);
+        assert_eq!((renewal.due(now), renewal.last_error.is_none(), renewal.generation), (Due::No, true, 9));
     }
 }
