@@ -1,44 +1,57 @@
-//! One line on an `async fn` tells OTAS what an agent did: each call has a session of its own, every request within the operator's domain
-//! carries its token, every other request is logged.
+//! Records what an AI agent does.
+//!
+//! Annotate an `async fn` with `#[otas_session]`: every call opens its own OTAS session, requests to
+//! your own backend carry the session token, and all other requests are logged.
 //!
 //! ```
-//! use otas::{http, otas_session};
+//! use otas::{http, otas_session, reqwest};
 //!
 //! #[otas_session(meta = { "task_name": "summarize", "documents": documents.len() })]
-//! async fn summarize(documents: &[String]) -> otas::reqwest::Result<String> {
-//!     http::post("https://api.example.com/jobs").json(&documents).await?.error_for_status()?; // with the token
-//!     http::get("https://llm.example.net/v1/summary").await?.text().await // logged
+//! async fn summarize(documents: &[String]) -> reqwest::Result<String> {
+//!     // Your own backend: the request carries the token.
+//!     let jobs = http::post("https://api.example.com/jobs");
+//!     jobs.json(&documents).await?.error_for_status()?;
+//!
+//!     // Any other host: no token, and the request is logged.
+//!     http::get("https://llm.example.net/v1/summary").await?.text().await
 //! }
 //! ```
 //!
-//! # The way through
+//! # Overview
 //!
-//! * [`otas_session`], the attribute: `meta`, `client`, `on_error`, and every shape of function that it fits.
-//! * [`http`], in place of reqwest's functions and client; it speaks reqwest's words and types.
-//! * [`Session::current`], and how to carry it to spawned tasks, threads and response bodies: [`SessionExt`], [`spawn`], [`spawn_blocking`].
-//! * [`Config`] and [`Client`], where the environment is not enough; [`init`] makes a client the default.
-//! * [`flush`], [`shutdown`] and [`Client::stats`]: nothing is lost in silence.
-//! * [`audit::Reader`] reads sessions and their calls back.
-//! * `testing::Server` (feature `testing`), a local OTAS for your tests.
+//! * [`otas_session`]: the attribute, its arguments, and the functions it fits.
+//! * [`http`]: use it in place of reqwest; the words and types are reqwest's.
+//! * [`Session::current`], and how to take the session to spawned tasks, threads and response
+//!   bodies: [`SessionExt`], [`spawn`], [`spawn_blocking`].
+//! * [`Config`] and [`Client`]: configuration in code; [`init`] sets the default client.
+//! * [`flush`], [`shutdown`] and [`Client::stats`]: nothing is lost silently.
+//! * [`event`]: what is logged of a request, and [what is redacted](event::redaction).
+//! * [`audit::Reader`]: reads sessions and their calls back.
+//!
+//! For tests there is a local OTAS, the crate `otas-local`.
 //!
 //! # What it does not do
 //!
-//! * It sees the requests that go through [`http`], not those of other clients.
-//! * It does not hand a session to tasks that you spawn, or to another process: a spawned task needs a carrier, another process opens its own
-//!   session (pass it the [`SessionId`], which is no secret).
-//! * It does not verify a token's signature, and does not end sessions: OTAS has no such call.
-//! * It loads no `.env` file, installs no `tracing` subscriber, writes nothing to disk, and prints one line at the most: its first warning,
-//!   where no subscriber was ever set.
+//! * It sees the requests that go through [`http`], not those of other HTTP clients.
+//! * It does not attach a session to the tasks you spawn, or to other processes. Attach it to a task
+//!   with [`SessionExt`]; let another process open its own session and pass it the [`SessionId`],
+//!   which is not a secret.
+//! * It does not verify the signature of a token, and does not end sessions: OTAS has no such call.
+//! * It loads no `.env` file, installs no `tracing` subscriber, and writes nothing to disk. It prints
+//!   at most one line: the first warning, if no `tracing` subscriber is installed.
 //!
 //! # Features
 //!
-//! | feature | default | what it does |
+//! | feature | default | effect |
 //! | --- | --- | --- |
-//! | `default-tls`, `native-tls`, `rustls-no-provider` | the first | reqwest's choices of TLS |
-//! | `http2`, `charset`, `system-proxy` | yes | reqwest's |
-//! | `multipart` | no | [`http::RequestBuilder`] sends multipart forms |
-//! | `tower` | no | `tower::SessionLayer`: a server layer that keeps a session while the response body is polled |
-//! | `testing` | no | `testing`: a local OTAS in this process |
+//! | `default-tls` | yes | reqwest's default TLS |
+//! | `native-tls`, `rustls-no-provider` | no | reqwest's other TLS choices |
+//! | `http2`, `charset`, `system-proxy` | yes | reqwest's features of the same names |
+//! | `multipart` | no | `http::RequestBuilder::multipart` |
+//! | `tower` | no | `tower::SessionLayer`, which keeps a session current while the response body is sent |
+//! | `test-util` | no | a clock that tests can advance |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What the expansion of the attribute calls.
 #[doc(hidden)]
