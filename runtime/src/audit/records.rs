@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-use crate::event::time;
+use crate::text;
 use crate::token::SessionId;
 use crate::wire::read;
 
@@ -27,7 +27,7 @@ impl SessionRecord {
         Self {
             id: session.id.as_str().into(),
             agent_id: agent_id.to_owned(),
-            created_at: time::parse(&session.created_at),
+            created_at: text::parse_rfc3339(&session.created_at),
             meta: session.meta,
         }
     }
@@ -133,8 +133,8 @@ impl EventRecord {
         Self {
             id: inner_text("metadata", "event_id"),
             sequence: inner("metadata", "sequence").and_then(|sequence| sequence.as_u64()),
-            started_at: inner_text("metadata", "started_at").and_then(|text| time::parse(&text)),
-            arrived_at: text("event_time").and_then(|text| time::parse(&text)),
+            started_at: inner_text("metadata", "started_at").and_then(|text| text::parse_rfc3339(&text)),
+            arrived_at: text("event_time").and_then(|text| text::parse_rfc3339(&text)),
             method: text("method").unwrap_or_default(),
             host: inner_text("custom_properties", "host"),
             path: text("path").unwrap_or_default(),

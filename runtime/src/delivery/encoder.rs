@@ -8,7 +8,7 @@ use http::HeaderValue;
 
 use super::stats::Reason;
 use crate::config::KeySource;
-use crate::event::{Build, EncodedEvent, Hook, RawCall};
+use crate::event::{EncodedEvent, Event, Hook, RawCall};
 use crate::redact::Redactor;
 
 /// The agent key, which may change while the process runs.
@@ -52,16 +52,16 @@ impl Make {
     pub(crate) fn post(&self, call: &RawCall, keys: &mut Keys, most: usize) -> Result<EncodedEvent, Reason> {
         keys.remember(self.key.current());
         let known = keys.0.iter().chain([&call.credentials.token]).map(HeaderValue::as_bytes);
-        let pass = self.redactor.pass(known);
-        let build = Build { body_limit: self.body_limit };
-        let event = catch_unwind(AssertUnwindSafe(|| build.event(call, &pass))).map_err(|_| Reason::Unusable)?;
+        let pass = self.redactor.for_event(known);
+        let event = catch_unwind(AssertUnwindSafe(|| Event::from_call(call, self.body_limit, &pass)));
+        let event = event.map_err(|_| Reason::Unusable)?;
         let event = match &self.hook {
             None => event,
             Some(hook) => catch_unwind(AssertUnwindSafe(|| hook(event)))
                 .map_err(|_| Reason::HookPanicked)?
                 .ok_or(Reason::ByHook)?,
         };
-        let post = catch_unwind(AssertUnwindSafe(|| EncodedEvent::of(&event, &self.project_id, &pass, most)));
+        let post = catch_unwind(AssertUnwindSafe(|| EncodedEvent::new(&event, &self.project_id, &pass, most)));
         post.map_err(|_| Reason::Unusable)?.map_err(|_| Reason::Unusable)
     }
 }

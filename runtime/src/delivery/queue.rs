@@ -10,7 +10,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::stats::{Reason, Stats, Undelivered};
 use super::told::Told;
-use crate::event::{POST, RawCall};
+use crate::event::{MAX_EVENT_BYTES, RawCall};
 use crate::sync::lock;
 
 /// How many events may wait.
@@ -183,7 +183,7 @@ impl Queue {
     /// its body alone could not make room.
     pub(crate) fn room(&self, ticket: Ticket) -> usize {
         let others = self.state().stats.bytes.saturating_sub(ticket.weight);
-        usize::try_from(BYTES.saturating_sub(others)).unwrap_or(POST).clamp(LEAST, POST)
+        usize::try_from(BYTES.saturating_sub(others)).unwrap_or(MAX_EVENT_BYTES).clamp(LEAST, MAX_EVENT_BYTES)
     }
 
     /// An event's memory changed: it was written down.

@@ -1,4 +1,4 @@
-//! A finished call as it was seen: raw facts, copied small on the caller's task, made into an event elsewhere.
+//! A finished call as captured on the caller's task: raw and compact. The event is built elsewhere.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use crate::token::SessionCredentials;
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The answer's body was read to its end.
+    /// The response body was read to its end.
     Complete,
-    /// No answer came, or its body broke; the error text says why.
+    /// There was no response, or its body failed; the error text says why.
     Failed,
-    /// The caller dropped the answer's body before its end, which is no error.
+    /// The caller dropped the response body before its end, which is not an error.
     Dropped,
-    /// The caller dropped the future before an answer came.
+    /// The caller dropped the future before there was a response.
     Cancelled,
 }
 
 impl End {
-    /// The word in an event's `custom_properties`.
-    pub(crate) fn word(self) -> &'static str {
+    /// The value in the event's `custom_properties`.
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::Failed => "failed",
@@ -34,26 +34,27 @@ impl End {
     }
 }
 
-/// The beginning of a body, copied: a slice of the caller's buffer would keep the whole buffer alive for as long as the event waits.
+/// The beginning of a body. It is a copy, as a slice of the caller's buffer would keep the whole
+/// buffer alive for as long as the event is queued.
 #[derive(Default)]
 pub(crate) struct CapturedBody {
-    /// The first bytes, up to the configured limit; empty where the content is not text.
+    /// The first bytes, up to the configured limit; empty if the content is not text.
     pub(crate) prefix: Vec<u8>,
-    /// How many bytes went by.
+    /// The size of the whole body so far.
     pub(crate) total: u64,
-    /// The prefix was given up because the queue was nearly full.
+    /// Whether the prefix was discarded because the queue was nearly full.
     pub(crate) shed: bool,
 }
 
 impl CapturedBody {
-    /// Takes in the next chunk: counts it, and copies what still fits below `limit` bytes.
+    /// Counts the next chunk, and copies as much of it as fits within `limit` bytes.
     pub(crate) fn extend(&mut self, chunk: &[u8], limit: usize) {
         self.total = self.total.saturating_add(chunk.len() as u64);
-        let room = limit.saturating_sub(self.prefix.len()).min(chunk.len());
+        let chunk = &chunk[..limit.saturating_sub(self.prefix.len()).min(chunk.len())];
         if self.prefix.is_empty() {
-            self.prefix = chunk[..room].to_vec(); // no larger than the whole body, as most come in one chunk
+            self.prefix = chunk.to_vec(); // allocates no more than needed: most bodies come in one chunk
         } else {
-            self.prefix.extend_from_slice(&chunk[..room]);
+            self.prefix.extend_from_slice(chunk);
         }
     }
 
@@ -63,39 +64,41 @@ impl CapturedBody {
     }
 }
 
-/// Header lines copied into one buffer, for the same reason: a `HeaderValue` keeps the buffer alive that the whole answer was read into.
+/// Longer values are cut.
+const MAX_VALUE_BYTES: usize = 4 * 1024;
+/// The limit of a whole block; headers that do not fit are left out.
+const MAX_BLOCK_BYTES: usize = 32 * 1024;
+/// In place of the length of a value that is marked sensitive.
+const SENSITIVE: u16 = u16::MAX;
+
+/// Headers copied into one buffer, each with its lengths in front: a `HeaderValue` would keep the
+/// buffer alive that the whole response was read into, and copies of it one allocation each.
 #[derive(Default)]
 pub(crate) struct HeaderBlock(Vec<u8>);
 
-/// Longest value that is copied; what is longer is cut.
-const VALUE: usize = 4 * 1024;
-/// All lines of one message together; lines beyond it are left out.
-const LINES: usize = 32 * 1024;
-/// Stands for the length of a value that was marked sensitive, and so never copied.
-const SENSITIVE: u16 = u16::MAX;
-
 impl HeaderBlock {
-    /// Copies the lines; a value that is marked sensitive is not copied, only its name is.
+    /// Copies the headers; of one that is marked sensitive, only the name.
     pub(crate) fn copy(map: &HeaderMap) -> Self {
-        let size = map.iter().map(|(name, value)| 4 + name.as_str().len() + value.len().min(VALUE)).sum::<usize>();
-        let mut lines = Vec::with_capacity(size.min(LINES));
+        let size =
+            map.iter().map(|(name, value)| 4 + name.as_str().len() + value.len().min(MAX_VALUE_BYTES)).sum::<usize>();
+        let mut block = Vec::with_capacity(size.min(MAX_BLOCK_BYTES));
         for (name, value) in map {
             let name = name.as_str().as_bytes();
             let Ok(name_length) = u16::try_from(name.len()) else { continue };
-            let kept = &value.as_bytes()[..value.len().min(VALUE)];
-            if lines.len() + 4 + name.len() + kept.len() > LINES {
+            let kept = &value.as_bytes()[..value.len().min(MAX_VALUE_BYTES)];
+            if block.len() + 4 + name.len() + kept.len() > MAX_BLOCK_BYTES {
                 continue;
             }
             let (length, kept) = if value.is_sensitive() { (SENSITIVE, &[][..]) } else { (kept.len() as u16, kept) };
             let ([a, b], [c, d]) = (name_length.to_le_bytes(), length.to_le_bytes());
-            lines.extend_from_slice(&[a, b, c, d]);
-            lines.extend_from_slice(name);
-            lines.extend_from_slice(kept);
+            block.extend_from_slice(&[a, b, c, d]);
+            block.extend_from_slice(name);
+            block.extend_from_slice(kept);
         }
-        Self(lines)
+        Self(block)
     }
 
-    /// Name and value of each line; no value where it was marked sensitive.
+    /// The name and value of each header; `None` for a value that was marked sensitive.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
         let mut rest = self.0.as_slice();
         std::iter::from_fn(move || {
@@ -112,39 +115,39 @@ impl HeaderBlock {
         })
     }
 
-    /// The first value with this lower-case name.
+    /// The first value with this name, which must be in lower case.
     pub(crate) fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|(other, _)| *other == name).and_then(|(_, value)| value)
     }
 }
 
-/// One uninterrupted stretch of requests outside the project's domain: what left, what came back, and how it ended.
+/// One uninterrupted run of requests outside the project domain: a request and the redirects followed.
 pub(crate) struct RawCall {
     pub(crate) credentials: Arc<SessionCredentials>,
-    /// Given when the call started, so that a reader can tell the order of starts.
+    /// Assigned when the call started, so that readers can restore that order.
     pub(crate) sequence: u64,
     pub(crate) method: Method,
-    /// The last URL of the stretch.
+    /// The last URL of the run.
     pub(crate) url: Url,
     pub(crate) request_headers: HeaderBlock,
     pub(crate) request_body: CapturedBody,
-    /// 0 where no answer came.
+    /// 0 if there was no response.
     pub(crate) status: u16,
     pub(crate) response_headers: HeaderBlock,
     pub(crate) response_body: CapturedBody,
     pub(crate) started_at: SystemTime,
-    /// From the start to the end of the body.
+    /// From the start to the end of the response body.
     pub(crate) latency: Duration,
-    /// From the start to the answer's head.
+    /// From the start to the response headers.
     pub(crate) first_byte: Option<Duration>,
-    /// How many redirects were followed within the stretch.
+    /// How many redirects were followed within the run.
     pub(crate) hops: u32,
     pub(crate) error: Option<String>,
     pub(crate) end: End,
 }
 
 impl RawCall {
-    /// About how much memory the call keeps, in bytes.
+    /// About how many bytes of memory the call occupies.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>()
             + self.url.as_str().len()
@@ -155,7 +158,8 @@ impl RawCall {
             + self.error.as_ref().map_or(0, String::capacity)
     }
 
-    /// Gives up the bodies, keeping their sizes. They are handed out so that a caller who holds a lock can free them after it.
+    /// Discards the bodies but not their sizes. They are returned so that a caller holding a lock can
+    /// free them after releasing it.
     pub(crate) fn shed_bodies(&mut self) -> [Vec<u8>; 2] {
         [self.request_body.shed(), self.response_body.shed()]
     }
@@ -163,8 +167,8 @@ impl RawCall {
 
 impl fmt::Debug for RawCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Neither URL nor headers nor bodies: nothing here was redacted yet.
-        f.debug_struct("Call")
+        // No URL, headers or bodies, as nothing here is redacted yet.
+        f.debug_struct("RawCall")
             .field("credentials", &self.credentials)
             .field("sequence", &self.sequence)
             .finish_non_exhaustive()
@@ -178,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_come_back_as_they_were_and_sensitive_values_do_not() {
+    fn headers_survive_a_round_trip_but_sensitive_values_are_never_copied() {
         let mut map = HeaderMap::new();
         let mut secret = HeaderValue::from_static("hidden");
         secret.set_sensitive(true);
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_beyond_any_measure_are_bounded() {
+    fn oversized_headers_are_bounded() {
         let mut map = HeaderMap::new();
         for n in 0..100 {
             let name = http::HeaderName::from_bytes(format!("x-{n}").as_bytes()).unwrap();
@@ -207,12 +211,12 @@ mod tests {
 
         let headers = HeaderBlock::copy(&map);
 
-        assert!(headers.0.len() <= LINES);
-        assert!(headers.iter().all(|(_, value)| value.is_some_and(|value| value.len() == VALUE)));
+        assert!(headers.0.len() <= MAX_BLOCK_BYTES);
+        assert!(headers.iter().all(|(_, value)| value.is_some_and(|value| value.len() == MAX_VALUE_BYTES)));
     }
 
     #[test]
-    fn a_body_is_counted_whole_and_kept_to_the_limit() {
+    fn a_body_is_counted_in_full_and_kept_up_to_the_limit() {
         let mut body = CapturedBody::default();
 
         body.extend(b"hello ", 8);

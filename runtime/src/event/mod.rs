@@ -1,34 +1,50 @@
-//! The event: what Brain is told of one call that left the project's domain.
+//! What OTAS records of each call that leaves the project domain.
+//!
+//! An [`Event`] is redacted before anything else happens to it; [`redaction`] lists the rules. The
+//! hook set with [`ConfigBuilder::on_event`](crate::ConfigBuilder::on_event) sees it next, and may
+//! edit it or drop it:
+//!
+//! ```
+//! use otas::Config;
+//!
+//! let config = Config::builder().on_event(|mut event| {
+//!     event.request_mut().remove_header("user-agent");
+//!     Some(event)
+//! });
+//! # let _ = config;
+//! ```
 
 mod build;
 mod call;
-mod post;
-mod storable;
-pub(crate) mod time;
+mod encode;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-pub(crate) use build::{Build, is_textual};
-pub(crate) use call::{CapturedBody, End, HeaderBlock, RawCall};
-pub(crate) use post::{EncodedEvent, POST};
-
 use crate::token::SessionId;
+pub(crate) use build::is_textual;
+pub(crate) use call::{CapturedBody, End, HeaderBlock, RawCall};
+pub(crate) use encode::{EncodedEvent, MAX_EVENT_BYTES};
 
-/// Edits an event, or drops it by returning none.
+#[doc = include_str!("../redact/names.md")]
+pub mod redaction {}
+
+/// Edits an event, or drops it by returning `None`.
 pub(crate) type Hook = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 
-/// One call that left the project's domain, redacted, as it is about to be sent to Brain.
+/// A call that left the project domain, redacted and about to be sent to Brain.
 ///
-/// A hook sees it and may edit it or drop it. Whatever a hook writes is made storable afterwards: NULs become `␀`, what is longer than its
-/// column is cut, and the bodies shrink until the whole fits.
+/// A hook may set any value. The event is made storable afterwards: NULs become `␀`, text longer than
+/// its column is cut, and bodies shrink until the event fits.
 ///
 /// ```
 /// use otas::event::Event;
 ///
-/// fn quiet(mut event: Event) -> Option<Event> {
+/// fn on_event(mut event: Event) -> Option<Event> {
 ///     if event.path() == "/health" {
 ///         return None;
 ///     }
@@ -37,8 +53,6 @@ pub(crate) type Hook = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 ///     Some(event)
 /// }
 /// ```
-///
-#[doc = include_str!("../redact/names.md")]
 #[derive(Clone, Debug)]
 pub struct Event {
     id: String,
@@ -58,174 +72,180 @@ pub struct Event {
 }
 
 impl Event {
-    /// The event's own id, a UUID of version 7: the same in a repeated delivery.
+    /// The event's own id, a version 7 UUID; a repeated delivery has the same.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The id of the session that made the call.
+    /// The session that made the call.
     pub fn session_id(&self) -> &SessionId {
         &self.session_id
     }
 
-    /// The place of the call among its session's, in the order in which they started.
+    /// The position of the call in its session, in the order of their starts.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// When the call started, by this machine's clock.
+    /// When the call started, by the local clock.
     pub fn started_at(&self) -> SystemTime {
         self.started_at
     }
 
-    /// The request's method.
+    /// The request method.
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The whole URL, redacted.
+    /// The full URL, redacted.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Replaces the URL that is told; [`path`](Self::path) and [`query`](Self::query) stay as they are.
+    /// Replaces the URL, but neither [`path`](Self::path) nor [`query`](Self::query).
     pub fn set_url(&mut self, url: impl Into<String>) {
         self.url = url.into();
     }
 
-    /// The URL's path, redacted.
+    /// The path of the URL, redacted.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Replaces the path, say to take an id out of it.
+    /// Replaces the path, for example to remove an id from it.
     pub fn set_path(&mut self, path: impl Into<String>) {
         self.path = path.into();
     }
 
-    /// The URL's query without the question mark, redacted; none where there is none.
+    /// The query of the URL without the question mark, redacted; `None` if there is none.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
 
-    /// Replaces the query, or leaves it out.
+    /// Replaces or removes the query.
     pub fn set_query(&mut self, query: Option<String>) {
         self.query = query;
     }
 
-    /// The answer's status; 0 where no answer came.
+    /// The response status, or 0 if there was no response.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// From the start of the call to the end of the answer's body.
+    /// The time from the start of the call to the end of the response body.
     pub fn latency(&self) -> Duration {
         self.latency
     }
 
-    /// Why the call failed, redacted; none where it did not.
+    /// Why the call failed, redacted; `None` if it did not.
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
 
-    /// Replaces the error's text, or leaves it out.
+    /// Replaces or removes the error text.
     pub fn set_error(&mut self, error: Option<String>) {
         self.error = error;
     }
 
-    /// What was sent.
+    /// The request.
     pub fn request(&self) -> &Message {
         &self.request
     }
 
-    /// What was sent, to be edited.
+    /// The request, for editing.
     pub fn request_mut(&mut self) -> &mut Message {
         &mut self.request
     }
 
-    /// What came back; empty where nothing did.
+    /// The response; empty if there was none.
     pub fn response(&self) -> &Message {
         &self.response
     }
 
-    /// What came back, to be edited.
+    /// The response, for editing.
     pub fn response_mut(&mut self) -> &mut Message {
         &mut self.response
     }
 
-    /// A value among the event's `custom_properties`: `host`, `url`, `ttfb_ms`, `hops`, `end`, or one set before.
+    /// One of the event's `custom_properties`.
+    ///
+    /// Present by default are `host`, `hops`, `end`, and `ttfb_ms` if there was a response.
     pub fn property(&self, name: &str) -> Option<&Value> {
         self.properties.get(name)
     }
 
-    /// Adds a value to the event's `custom_properties`, or replaces one. Values nested deeper than 32 levels are cut off there.
+    /// Adds or replaces one of the event's `custom_properties`.
+    ///
+    /// Values nested deeper than 32 levels are cut off there. `url` is always the event's own URL.
     pub fn set_property(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         self.properties.insert(name.into(), value.into());
     }
 
-    /// Takes a value out of the event's `custom_properties`.
+    /// Removes one of the event's `custom_properties`.
     pub fn remove_property(&mut self, name: &str) -> Option<Value> {
         self.properties.remove(name)
     }
 }
 
-/// The headers and the body of a request or of an answer, as an [`Event`] tells them.
+/// The headers and body of a request or response, part of an [`Event`].
 #[derive(Clone, Debug, Default)]
 pub struct Message {
     headers: Vec<(String, String)>,
     content_type: Option<String>,
     body: Option<String>,
-    /// How many bytes of the body are not told.
     missing: u64,
     size: u64,
 }
 
 impl Message {
-    /// Name and value of each header that is told, redacted; a repeated header appears repeatedly.
+    /// The name and redacted value of each header; a repeated header is repeated here.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The first header with this name, in any case.
+    /// The first header with this name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// Replaces every header with this name, in any case, by one.
+    /// Replaces all headers with this name, ignoring case, with this one.
     pub fn set_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let name = name.into();
         self.remove_header(&name);
         self.headers.push((name, value.into()));
     }
 
-    /// Takes out every header with this name, in any case.
+    /// Removes all headers with this name, ignoring case.
     pub fn remove_header(&mut self, name: &str) {
         self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
     }
 
-    /// The value of `Content-Type`.
+    /// The value of the `Content-Type` header, redacted.
     pub fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
     }
 
-    /// The body's beginning, redacted; for content that is no text, a line that says what it was. None where there was no body, or where
-    /// bodies are switched off.
+    /// The beginning of the body, redacted; a short description if it is not text.
+    ///
+    /// `None` if there was no body, or if the [body limit](crate::ConfigBuilder::body_limit) is 0.
     pub fn body(&self) -> Option<&str> {
         self.body.as_deref()
     }
 
-    /// How many bytes of the body [`body`](Self::body) does not hold; a mark says so at its end in Brain.
+    /// How many bytes of the body are missing from [`body`](Self::body).
+    ///
+    /// Brain shows the number at the end of the body.
     pub fn missing(&self) -> u64 {
         self.missing
     }
 
-    /// Replaces the body that is told, or leaves it out.
+    /// Replaces or removes the body.
     pub fn set_body(&mut self, body: Option<String>) {
         self.body = body;
         self.missing = 0;
     }
 
-    /// How many bytes the body had, as the caller saw them.
+    /// The size of the full body in bytes, as the caller saw it.
     pub fn size(&self) -> u64 {
         self.size
     }

@@ -1,11 +1,12 @@
-//! Which names of headers, query parameters and JSON keys carry a secret: the one table.
+//! The names of headers, query parameters and JSON keys whose values are secret: the one table.
 
-use super::prefixes::{Begins, places};
+use std::sync::LazyLock;
 
-/// Where a name stands; a few words are secret only there.
+use aho_corasick::AhoCorasick;
+
+/// Where a name occurs; some names are secret in one place only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A header line.
     Header,
     /// A query parameter or a form field.
     Query,
@@ -13,7 +14,7 @@ pub(crate) enum Place {
     Key,
 }
 
-/// Secret as the whole name, anywhere. Names are compared in lower case, without `-`, `_`, `.` and spaces.
+/// Secret anywhere, as the whole name. These and all other names here are [`normalized`].
 #[rustfmt::skip]
 const WHOLE: &[&str] = &[
     "accesstokens", "apitokens", "aspnetsessionid", "aspsessionid", "auth", "authentication", "authtokens", "bearer",
@@ -23,7 +24,7 @@ const WHOLE: &[&str] = &[
     "refreshtokens", "salt", "sas", "sessid", "session", "sessioncookie", "sessionid", "sid", "ssn", "totp", "xsrf",
 ];
 
-/// Secret as the whole name of a header: what carries credentials or tells of a person behind a proxy's authentication.
+/// Secret as the whole name of a header: credentials, and users identified by an authenticating proxy.
 #[rustfmt::skip]
 const HEADERS: &[&str] = &[
     "authenticationinfo", "clientcert", "dpop", "proxyauthenticate", "proxyauthenticationinfo", "setcookie",
@@ -31,7 +32,7 @@ const HEADERS: &[&str] = &[
     "xforwardedclientcert", "xgoogiamauthorizationtoken", "xmsclientprincipal", "xsession", "xsslclientcert",
 ];
 
-/// Secret as the whole name of a query parameter or a form field: the ways of signed URLs and of OAuth.
+/// Secret as the whole name of a query parameter or form field, as in signed URLs and OAuth.
 #[rustfmt::skip]
 const QUERY: &[&str] = &[
     "assertion", "awsaccesskeyid", "clientassertion", "code", "codeverifier", "googleaccessid", "hdnea", "hmac",
@@ -39,7 +40,7 @@ const QUERY: &[&str] = &[
     "xamzcredential", "xgoogcredential",
 ];
 
-/// Secret wherever a name holds it.
+/// Secret anywhere, as a part of a name.
 #[rustfmt::skip]
 const PARTS: &[&str] = &[
     "accesskey", "accesstoken", "accountkey", "apikey", "apitoken", "authorization", "authtoken", "backupcode",
@@ -51,7 +52,7 @@ const PARTS: &[&str] = &[
     "signature", "signingkey", "sshkey", "subscriptionkey", "xsrf",
 ];
 
-/// End like a secret, and are none: ways to page, to sort, to store, and to count words.
+/// Not secret, despite the ending: names from paging, sorting, storage and tokenizers.
 #[rustfmt::skip]
 const HARMLESS: &[&str] = &[
     "bostoken", "cachekey", "continuationtoken", "eostoken", "foreignkey", "groupkey", "haskey", "i18nkey",
@@ -60,31 +61,39 @@ const HARMLESS: &[&str] = &[
     "shardkey", "sortkey", "stoptoken", "synctoken", "translationkey", "unktoken",
 ];
 
-/// Whether a value with this name is a secret.
+/// Whether a value with this name is secret.
 pub(crate) fn is_secret(name: &str, place: Place) -> bool {
-    // On the stack, if it can be: this is asked for every key of every body.
-    let mut buffer = [0; USUAL];
-    match normal_in(name, &mut buffer) {
-        Some(length) => is_secret_plain(&buffer[..length], name, place),
-        None => is_secret_plain(normal(name).as_bytes(), name, place),
+    // Normalised on the stack if possible: this is called for every key of every body.
+    let mut buffer = [0; STACK_BYTES];
+    match normalize_into(name, &mut buffer) {
+        Some(length) => is_secret_normalized(&buffer[..length], name, place),
+        None => is_secret_normalized(normalized(name).as_bytes(), name, place),
     }
 }
 
-fn is_secret_plain(plain: &[u8], name: &str, place: Place) -> bool {
-    let here = match place {
-        Place::Header => HEADERS_LENGTHS.may_hold(plain) && is_in(HEADERS, plain),
-        Place::Query => QUERY_LENGTHS.may_hold(plain) && is_in(QUERY, plain),
+fn is_secret_normalized(normalized: &[u8], name: &str, place: Place) -> bool {
+    let is_secret_here = match place {
+        Place::Header => HEADERS_LENGTHS.may_contain(normalized) && contains(HEADERS, normalized),
+        Place::Query => QUERY_LENGTHS.may_contain(normalized) && contains(QUERY, normalized),
         Place::Key => false,
     };
-    here || (WHOLE_LENGTHS.may_hold(plain) && is_in(WHOLE, plain))
-        || ((has_part(plain) || plain.ends_with(b"token") || ends_in_key(name)) && !is_in(HARMLESS, plain))
+    is_secret_here
+        || (WHOLE_LENGTHS.may_contain(normalized) && contains(WHOLE, normalized))
+        || ((PARTS_SEARCH.is_match(normalized) || normalized.ends_with(b"token") || ends_in_key(name))
+            && !contains(HARMLESS, normalized))
 }
 
-fn is_in(names: &[&str], plain: &[u8]) -> bool {
-    names.binary_search_by(|other| other.as_bytes().cmp(plain)).is_ok()
+fn contains(names: &[&str], normalized: &[u8]) -> bool {
+    names.binary_search_by(|other| other.as_bytes().cmp(normalized)).is_ok()
 }
 
-/// For each first byte, a bit for each length that a name with it has: most names are none of a list's by this alone.
+static PARTS_SEARCH: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "fails only for more or longer words than fit into memory")]
+    AhoCorasick::new(PARTS).expect("a short list of short words")
+});
+
+/// For each first byte, a bit set of the lengths of the names that begin with it. This alone rules
+/// out most names, without a binary search.
 struct Lengths([u32; 256]);
 
 static WHOLE_LENGTHS: Lengths = Lengths::of(WHOLE);
@@ -94,39 +103,56 @@ static QUERY_LENGTHS: Lengths = Lengths::of(QUERY);
 impl Lengths {
     const fn of(names: &[&str]) -> Self {
         let mut table = [0; 256];
-        let mut at = 0;
-        while at < names.len() {
-            let name = names[at].as_bytes();
+        let mut index = 0;
+        while index < names.len() {
+            let name = names[index].as_bytes();
             table[name[0] as usize] |= 1 << name.len();
-            at += 1;
+            index += 1;
         }
         Self(table)
     }
 
-    fn may_hold(&self, name: &[u8]) -> bool {
+    fn may_contain(&self, name: &[u8]) -> bool {
         name.first().is_some_and(|first| name.len() < 32 && self.0[usize::from(*first)] >> name.len() & 1 == 1)
     }
 }
 
-/// Few names are longer, in bytes.
-const USUAL: usize = 64;
+/// Whether the last of several words is `key`: `x-goog-key`, `primary_key`, `signingKey`, but neither
+/// `key` nor `monkey`.
+fn ends_in_key(name: &str) -> bool {
+    let Some(start) = name.len().checked_sub(3).filter(|&start| start > 0 && name.is_char_boundary(start)) else {
+        return false;
+    };
+    let (before, last) = name.split_at(start);
+    last.eq_ignore_ascii_case("key")
+        && (before.ends_with(['-', '_', '.'])
+            || (last.starts_with('K') && before.ends_with(|c: char| c.is_ascii_lowercase())))
+}
 
-/// How long the name is in the form in which names are compared; none if the buffer is too short.
-fn normal_in(name: &str, buffer: &mut [u8; USUAL]) -> Option<usize> {
+/// A name in the form in which names are compared: lower case, without `-`, `_`, `.` and spaces.
+pub(crate) fn normalized(name: &str) -> String {
+    name.chars().filter(|c| !c.is_ascii() || !is_ignored(*c as u8)).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// Longer names, which are rare, are normalised on the heap.
+const STACK_BYTES: usize = 64;
+
+/// Like [`normalized`]; returns the length, or `None` if the buffer is too short.
+fn normalize_into(name: &str, buffer: &mut [u8; STACK_BYTES]) -> Option<usize> {
     let mut length = 0;
     for byte in name.bytes() {
-        let plain = NORMAL[usize::from(byte)];
-        *buffer.get_mut(length)? = plain;
-        length += usize::from(plain != IGNORED);
+        let normalized = NORMALIZED[usize::from(byte)];
+        *buffer.get_mut(length)? = normalized;
+        length += usize::from(normalized != IGNORED);
     }
     Some(length)
 }
 
-/// Stands for a byte that is left out of a name; no text holds it.
+/// Marks a byte to be left out of a name; it never occurs in UTF-8.
 const IGNORED: u8 = 0xff;
 
-/// What each byte is in a name as it is compared.
-static NORMAL: [u8; 256] = {
+/// What each byte is normalised to.
+static NORMALIZED: [u8; 256] = {
     let mut table = [IGNORED; 256];
     let mut byte = 0;
     while byte < 255 {
@@ -138,48 +164,21 @@ static NORMAL: [u8; 256] = {
     table
 };
 
-fn has_part(plain: &[u8]) -> bool {
-    let begins = |(at, three): (usize, &[u8])| {
-        places(PART_BEGINS.at(three))
-            .filter_map(|place| PARTS.get(place))
-            .any(|part| plain[at..].starts_with(part.as_bytes()))
-    };
-    plain.windows(3).enumerate().any(begins)
-}
-
-static PART_BEGINS: Begins = Begins::of(PARTS);
-
 const fn is_ignored(byte: u8) -> bool {
     matches!(byte, b'-' | b'_' | b'.' | b' ')
-}
-
-/// Whether the last of several words is `key`: `x-goog-key`, `primary_key`, `signingKey`, but neither `key` nor `monkey`.
-fn ends_in_key(name: &str) -> bool {
-    let Some(start) = name.len().checked_sub(3).filter(|&start| start > 0 && name.is_char_boundary(start)) else {
-        return false;
-    };
-    let (before, last) = name.split_at(start);
-    last.eq_ignore_ascii_case("key")
-        && (before.ends_with(['-', '_', '.'])
-            || (last.starts_with('K') && before.ends_with(|c: char| c.is_ascii_lowercase())))
-}
-
-/// A name as it is compared: lower case, without `-`, `_`, `.` and spaces.
-pub(crate) fn normal(name: &str) -> String {
-    name.chars().filter(|c| !c.is_ascii() || !is_ignored(*c as u8)).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The part of the documentation that tells these lists.
+    /// The table at the end of `names.md`, as it follows from the lists.
     fn table() -> String {
         let list = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         format!(
-            "| where | names |\n| --- | --- |\n| anywhere, as the whole name | {} |\n| anywhere, as a part of a name | {} |\n\
+            "| Where | Names |\n| --- | --- |\n| anywhere, as the whole name | {} |\n| anywhere, as a part of a name | {} |\n\
              | anywhere, at the end | `token`; `key` after another word (`storage_key`, `signingKey`) |\n\
-             | header | {} |\n| query or form | {} |\n| none of these, in spite of its end | {} |\n",
+             | header | {} |\n| query or form | {} |\n| never, despite the ending | {} |\n",
             list(WHOLE),
             list(PARTS),
             list(HEADERS),
@@ -189,33 +188,31 @@ mod tests {
     }
 
     #[test]
-    fn the_lists_are_sorted_for_the_search() {
+    fn lists_are_sorted_for_binary_search() {
         assert!([WHOLE, HEADERS, QUERY, PARTS, HARMLESS].iter().all(|names| names.is_sorted()));
     }
 
     #[test]
-    fn the_table_in_the_documentation_is_the_one_in_the_code() {
-        assert!(include_str!("names.md").ends_with(&table()), "put this at the end of names.md:\n{}", table());
+    fn the_documented_table_matches_the_code() {
+        assert!(include_str!("names.md").ends_with(&table()), "names.md must end with:\n{}", table());
     }
 
     #[test]
-    fn what_is_looked_at_first_passes_over_no_name() {
-        let lists = [(WHOLE, &WHOLE_LENGTHS), (HEADERS, &HEADERS_LENGTHS), (QUERY, &QUERY_LENGTHS)];
-        for (names, lengths) in lists {
-            assert!(names.iter().all(|name| lengths.may_hold(name.as_bytes())));
-        }
-        let letters = ["s", "e", "c", "r", "t", "k", "y", "cook", "ie", "pass", "wd", "_"];
-        let mut random = fastrand::Rng::with_seed(3);
-        for _ in 0..20_000 {
-            let start = PARTS[random.usize(0..PARTS.len())];
-            let mut name: String = (0..random.usize(0..8)).map(|_| letters[random.usize(0..letters.len())]).collect();
-            name.insert_str(name.len() / 2, &start[..random.usize(0..=start.len())]);
-            assert_eq!(has_part(name.as_bytes()), PARTS.iter().any(|part| name.contains(part)), "{name}");
+    fn lengths_rule_out_no_name_of_their_list() {
+        for (names, lengths) in [(WHOLE, &WHOLE_LENGTHS), (HEADERS, &HEADERS_LENGTHS), (QUERY, &QUERY_LENGTHS)] {
+            assert!(names.iter().all(|name| lengths.may_contain(name.as_bytes())));
         }
     }
 
     #[test]
-    fn names_of_secrets_are_known_in_every_spelling() {
+    fn every_part_is_found_inside_a_name() {
+        for part in PARTS {
+            assert!(is_secret(&format!("x_{part}_y"), Place::Key), "{part}");
+        }
+    }
+
+    #[test]
+    fn secret_names_are_recognised_in_any_spelling() {
         for name in [
             "password",
             "Pass_Word",
@@ -247,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_words_and_pages_are_no_secrets() {
+    fn token_counts_and_page_tokens_are_not_secret() {
         for name in [
             "max_tokens",
             "prompt_tokens",
@@ -275,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn some_names_are_secret_only_where_they_stand() {
+    fn some_names_are_secret_in_one_place_only() {
         assert!(
             is_secret("key", Place::Query)
                 && is_secret("X-Amz-Signature", Place::Query)

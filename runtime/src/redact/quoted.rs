@@ -1,88 +1,93 @@
-//! Secrets behind quoted names: `"name": value` in JSON, JSON lines, server-sent events, and JSON inside JSON strings.
+//! Secrets after quoted names: `"name": value` in JSON, JSON Lines, server-sent events, and JSON
+//! inside JSON strings.
 //!
-//! The text is not parsed: what was cut at the capture's limit cannot be, and a stream is no document. At each quote, whether it opens or
-//! closes, the scanner asks whether a secret's name, the same quote, a colon and a value follow; so it cannot fall out of step.
+//! The text is scanned rather than parsed, because it may be cut off at the capture limit and a
+//! stream is not one document. At every quote, opening or closing, the scanner checks whether a
+//! secret's name, the same quote, a colon and a value follow, so it cannot get out of step.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::MASK;
+use super::mask::Masked;
 
-/// Longest name that is looked at, in bytes of the text.
-const NAME: usize = 256;
+/// Longer names are not looked at.
+const MAX_NAME_BYTES: usize = 256;
 
-/// A quote and how deep it is escaped: 0 for `"`, 1 for `\"` inside a string, 2 for `\\\"` inside a string of a string.
+/// A quote and its escape level: 0 for `"`, 1 for `\"` in a string, 2 for `\\\"` in a string in a string.
 struct Quote {
     at: usize,
     level: u32,
     mark: u8,
 }
 
-/// Replaces the value behind each quoted name for which `secret` holds.
-pub(super) fn mask<'t>(text: &'t str, secret: &dyn Fn(&str) -> bool) -> Cow<'t, str> {
-    let bytes = text.as_bytes();
-    let mut out = String::new();
-    let (mut copied, mut at) = (0, 0);
-    while let Some(quote) = next_quote(bytes, at, bytes.len(), None) {
-        at = quote.at + 1;
-        let Some((value, quoted)) = secret_value(text, &quote, secret) else { continue };
-        out.push_str(&text[copied..value.start]);
-        let escapes = (1_usize << quote.level.min(6)) - 1;
-        let wrap = if quoted { String::new() } else { format!("{}{}", "\\".repeat(escapes), char::from(quote.mark)) };
-        out.extend([wrap.as_str(), MASK, wrap.as_str()]);
-        copied = value.end;
-        at = value.end.max(at);
+impl Quote {
+    /// How many backslashes a quote of this level has in front of it.
+    fn escapes(&self) -> usize {
+        (1_usize << self.level.min(6)) - 1
     }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(&text[copied..]);
-    Cow::Owned(out)
 }
 
-/// The value that belongs to the secret name which this quote opens, and whether it is the inside of a string.
-fn secret_value(text: &str, open: &Quote, secret: &dyn Fn(&str) -> bool) -> Option<(Range<usize>, bool)> {
+/// Masks the value after each quoted name for which `is_secret` holds.
+pub(super) fn mask<'t>(text: &'t str, is_secret: &dyn Fn(&str) -> bool) -> Cow<'t, str> {
+    let bytes = text.as_bytes();
+    let mut masked = Masked::new(text);
+    let mut at = 0;
+    while let Some(quote) = next_quote(bytes, at, bytes.len(), None) {
+        at = quote.at + 1;
+        let Some((value, in_quotes)) = secret_value(text, &quote, is_secret) else { continue };
+        at = value.end.max(at);
+        if in_quotes {
+            masked.mask(value, "");
+        } else {
+            masked.mask(value, &format!("{}{}", "\\".repeat(quote.escapes()), char::from(quote.mark)));
+        }
+    }
+    masked.finish()
+}
+
+/// The value of the secret name that this quote opens, and whether the value stands in quotes.
+fn secret_value(text: &str, open: &Quote, is_secret: &dyn Fn(&str) -> bool) -> Option<(Range<usize>, bool)> {
     let bytes = text.as_bytes();
     let start = open.at + 1;
-    let close = next_quote(bytes, start, (start + NAME).min(bytes.len()), Some(open.mark))?;
+    let close = next_quote(bytes, start, (start + MAX_NAME_BYTES).min(bytes.len()), Some(open.mark))?;
     if close.level != open.level {
         return None;
     }
-    let escapes = (1_usize << open.level.min(6)) - 1;
-    let name = text.get(start..close.at.checked_sub(escapes)?)?;
+    let name = text.get(start..close.at.checked_sub(open.escapes())?)?;
     let colon = skip_space(bytes, close.at + 1);
-    if bytes.get(colon) != Some(&b':') || !secret(&unescaped(name)) {
+    if bytes.get(colon) != Some(&b':') || !is_secret(&unescaped(name)) {
         return None;
     }
     let value = skip_space(bytes, colon + 1);
     match first_quote(bytes, value) {
-        // The end of the string around it: no value came.
+        // This quote ends the surrounding string, so there is no value.
         Some(quote) if quote.level < open.level => None,
         Some(quote) => Some((quote.at + 1..string_end(bytes, &quote), true)),
         None => Some((value..value_end(bytes, value, open), false)),
     }
 }
 
-/// The quote that a value begins with, over its backslashes.
+/// The quote that a value begins with, after its backslashes.
 fn first_quote(bytes: &[u8], at: usize) -> Option<Quote> {
     let slashes = bytes.get(at..)?.iter().take_while(|&&byte| byte == b'\\').count();
     let mark = *bytes.get(at + slashes)?;
     matches!(mark, b'"' | b'\'').then(|| Quote { at: at + slashes, level: level(slashes), mark })
 }
 
-/// Where the inside of a string ends: before its closing quote and that quote's backslashes, or where the text does.
+/// The end of a string's contents: before the closing quote and its backslashes, or the end of the text.
 fn string_end(bytes: &[u8], open: &Quote) -> usize {
     let mut at = open.at + 1;
     while let Some(quote) = next_quote(bytes, at, bytes.len(), Some(open.mark)) {
         if quote.level <= open.level {
-            return (quote.at - ((1_usize << quote.level.min(6)) - 1)).max(open.at + 1);
+            return (quote.at - quote.escapes()).max(open.at + 1);
         }
         at = quote.at + 1;
     }
     bytes.len()
 }
 
-/// Where a number, a word, an object or a list ends: at its last bracket, at the end of the string that it stands in, or where the text does.
+/// The end of a number, word, object or array: its last bracket, the end of the string that it is part of, or the
+/// end of the text.
 fn value_end(bytes: &[u8], start: usize, key: &Quote) -> usize {
     let mut depth = 0_usize;
     let mut at = start;
@@ -108,7 +113,7 @@ fn value_end(bytes: &[u8], start: usize, key: &Quote) -> usize {
     bytes.len()
 }
 
-/// The next quote in `from..to`.
+/// The next quote in `from..to`: `mark`, or either kind if it is `None`.
 fn next_quote(bytes: &[u8], from: usize, to: usize, mark: Option<u8>) -> Option<Quote> {
     let range = bytes.get(from..to)?;
     let found = mark.map_or_else(|| memchr::memchr2(b'"', b'\'', range), |mark| memchr::memchr(mark, range))?;
@@ -117,12 +122,13 @@ fn next_quote(bytes: &[u8], from: usize, to: usize, mark: Option<u8>) -> Option<
     Some(Quote { at, level: level(slashes), mark: bytes[at] })
 }
 
-/// How deep a quote is escaped by the backslashes before it: each odd number of them is one string around it.
+/// The escape level of a quote with so many backslashes before it: 1 has one, 2 has three, 3 has seven. Any
+/// further ones are escaped backslashes of the string itself.
 fn level(slashes: usize) -> u32 {
     slashes.trailing_ones()
 }
 
-/// Over blanks, and over escaped line ends of any depth.
+/// Skips blanks, and line ends and tabs that are escaped to any level.
 fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     loop {
         match bytes.get(at) {
@@ -139,7 +145,7 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// A name with its `\u0041` read; other escapes are left out, since no secret's name holds one.
+/// A name with escapes like `\u0041` decoded. Other escapes are dropped, since no secret's name contains one.
 fn unescaped(name: &str) -> Cow<'_, str> {
     if !name.contains('\\') {
         return Cow::Borrowed(name);

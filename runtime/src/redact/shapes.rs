@@ -1,13 +1,16 @@
-//! Secrets known by their shape wherever they stand: `Bearer ...`, JSON web tokens, the keys of well-known services, private keys.
+//! Secrets with a recognisable shape, wherever they occur: `Bearer ...`, JSON web tokens, API keys
+//! of well-known services, private keys.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
-use super::MASK;
-use super::prefixes::{Begins, places};
+use super::mask::Masked;
+use super::prefixes::{PrefixFilter, set_bits};
 
-/// How such a key begins, and how many characters follow at the least.
+/// The prefix of each service's keys, and how many characters follow it at least.
 #[rustfmt::skip]
 const KEYS: [(&str, usize); 38] = [
     ("sk-", 16), ("sk_live_", 10), ("sk_test_", 10), ("rk_live_", 10), ("rk_test_", 10), ("whsec_", 16),
@@ -18,146 +21,166 @@ const KEYS: [(&str, usize); 38] = [
     ("otas_", 40), ("eyJ", 40), ("AGE-SECRET-KEY-", 20),
 ];
 
-/// How each shape begins, the keys first: most words are none of these.
-static SHAPES: Begins = {
+/// How each shape begins: first [`KEYS`], by index, then the others.
+static SHAPES: PrefixFilter = {
     let mut prefixes = [""; KEYS.len()];
-    let mut at = 0;
-    while at < KEYS.len() {
-        prefixes[at] = KEYS[at].0;
-        at += 1;
+    let mut index = 0;
+    while index < KEYS.len() {
+        prefixes[index] = KEYS[index].0;
+        index += 1;
     }
     let digits = b"0123456789";
-    Begins::of(&prefixes)
-        .or([b"-", b"-", b"-"])
-        .or([b"bB", b"eEaA", b"aAsS"])
-        .or([b"b", b"o", b"t"])
-        .or([digits, digits, digits])
+    PrefixFilter::new(&prefixes)
+        .with_classes([b"-", b"-", b"-"]) // a private key
+        .with_classes([b"bB", b"eEaA", b"aAsS"]) // `Bearer` and `Basic`
+        .with_classes([b"b", b"o", b"t"]) // a Telegram token, with its prefix
+        .with_classes([digits, digits, digits]) // and without
 };
 
-/// Where a text ends within a key, this much of it is enough.
-const AT_THE_END: usize = 4;
+/// At the end of a text, which may have been cut off, so many characters of a secret are enough.
+const MIN_TRUNCATED_CHARS: usize = 4;
+/// `Bearer` followed by so many letters is a token rather than prose.
+const MIN_BEARER_LETTERS: usize = 24;
+/// The same, if not all of them are letters.
+const MIN_BEARER_CHARS: usize = 8;
+const MIN_TELEGRAM_ID_DIGITS: usize = 6;
+const MIN_TELEGRAM_SECRET_CHARS: usize = 30;
 
-const KEY_BEGINS: &str = "-----BEGIN ";
-const KEY_ENDS: &str = "-----END ";
+const PEM_BEGIN: &str = "-----BEGIN ";
+const PEM_END: &str = "-----END ";
 
-/// Replaces what has the shape of a secret.
+/// Masks everything that has the shape of a secret.
 pub(super) fn mask(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
-    let mut out = String::new();
-    let (mut copied, mut at) = (0, 0);
-    while let Some(skipped) =
-        bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| WORD[usize::from(byte)] || byte == b'-'))
-    {
+    let mut masked = Masked::new(text);
+    let mut at = 0;
+    let may_begin = |&byte: &u8| WORD[usize::from(byte)] || byte == b'-';
+    while let Some(skipped) = bytes.get(at..).and_then(|rest| rest.iter().position(may_begin)) {
         at += skipped;
-        if SHAPES.at(&bytes[at..]) != 0 {
-            if let Some((start, end)) = secret_at(text, at) {
-                out.push_str(&text[copied..start]);
-                out.push_str(MASK);
-                copied = end;
-                at = end;
+        if SHAPES.candidates(&bytes[at..]) != 0 {
+            if let Some(secret) = secret_at(text, at) {
+                at = secret.end;
+                masked.mask(secret, "");
                 continue;
             }
         }
-        // Over the word and the byte behind it, with which no secret begins: a dash there is no word of its own.
+        // Past the word and the byte after it. That byte begins no secret: even if it is a dash, it
+        // belongs to this word.
         at += if bytes[at] == b'-' { 1 } else { word_length(&bytes[at..]) + 1 };
     }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(&text[copied..]);
-    Cow::Owned(out)
+    masked.finish()
 }
 
-/// A secret whose name or first character stands at the beginning of this word.
-fn secret_at(text: &str, at: usize) -> Option<(usize, usize)> {
+/// The secret whose introduction or first character is at the beginning of this word.
+fn secret_at(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = text.get(at..)?;
     match rest.as_bytes().first()? {
         b'-' => private_key(text, at),
-        b'0'..=b'9' => telegram(text, at),
-        b'b' | b'B' => match scheme(rest, "bearer ").or_else(|| scheme(rest, "basic ")) {
-            Some(after) => credentials(text, at + after, after == 6),
-            None => telegram(text, at),
-        },
-        _ => key(text, at),
+        b'0'..=b'9' => telegram_token(text, at),
+        b'b' | b'B' if starts_with_scheme(rest, "bearer ") => bearer_token(text, at + "bearer ".len()),
+        b'b' | b'B' if starts_with_scheme(rest, "basic ") => basic_credentials(text, at + "basic ".len()),
+        b'b' | b'B' => telegram_token(text, at),
+        _ => service_key(text, at),
     }
 }
 
-/// A key of a well-known service.
-fn key(text: &str, at: usize) -> Option<(usize, usize)> {
+/// The key of a well-known service.
+fn service_key(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = text.get(at..)?;
-    let (prefix, least) = places(SHAPES.at(rest.as_bytes()))
-        .filter_map(|place| KEYS.get(place))
+    let (prefix, min_chars) = set_bits(SHAPES.candidates(rest.as_bytes()))
+        .filter_map(|index| KEYS.get(index))
         .find(|(prefix, _)| rest.starts_with(prefix))?;
-    // Only now, since the word may be as long as the text.
-    let length = rest.bytes().position(|byte| !is_word(byte) && byte != b'-' && byte != b'.').unwrap_or(rest.len());
-    let (end, secret) = (at + length, length - prefix.len());
-    (secret >= *least || (end == text.len() && secret >= AT_THE_END)).then_some((at, end))
+    // Not measured before, as the word may be as long as the text.
+    let length = length_while(rest, |byte| is_word(byte) || byte == b'-' || byte == b'.');
+    let (end, secret_chars) = (at + length, length - prefix.len());
+    let is_secret = secret_chars >= *min_chars || is_truncated(text, end, secret_chars);
+    is_secret.then_some(at..end)
 }
 
-fn scheme(rest: &str, name: &str) -> Option<usize> {
-    rest.get(..name.len()).filter(|start| start.eq_ignore_ascii_case(name)).map(str::len)
+fn starts_with_scheme(text: &str, scheme: &str) -> bool {
+    text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
-/// What follows `Bearer` or `Basic`, unless it is a word of prose.
-fn credentials(text: &str, start: usize, basic: bool) -> Option<(usize, usize)> {
+/// The token after `Bearer`, unless it is a word of prose.
+fn bearer_token(text: &str, start: usize) -> Option<Range<usize>> {
+    let word = credentials(text, start)?;
+    let (end, has_others) = (start + word.len(), word.bytes().any(|byte| !byte.is_ascii_alphabetic()));
+    let is_secret = word.len() >= MIN_BEARER_LETTERS
+        || (word.len() >= MIN_BEARER_CHARS && has_others)
+        || is_truncated(text, end, word.len());
+    is_secret.then_some(start..end)
+}
+
+/// The base64 of `user:password` after `Basic`, unless it is a word of prose.
+fn basic_credentials(text: &str, start: usize) -> Option<Range<usize>> {
+    let word = credentials(text, start)?;
+    let end = start + word.len();
+    let is_secret =
+        STANDARD.decode(word).is_ok_and(|plain| plain.contains(&b':')) || is_truncated(text, end, word.len());
+    is_secret.then_some(start..end)
+}
+
+fn credentials(text: &str, start: usize) -> Option<&str> {
     let rest = text.get(start..)?;
-    let is_token =
+    let is_credential =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
-    let length = rest.bytes().position(|byte| !is_token(byte)).unwrap_or(rest.len());
-    let word = &rest[..length];
-    let cut = start + length == text.len() && length >= AT_THE_END;
-    let secret = match basic {
-        true => base64::engine::general_purpose::STANDARD.decode(word).is_ok_and(|plain| plain.contains(&b':')) || cut,
-        false => length >= 24 || (length >= 8 && word.bytes().any(|byte| !byte.is_ascii_alphabetic())) || cut,
-    };
-    secret.then_some((start, start + length))
+    rest.get(..length_while(rest, is_credential))
 }
 
-/// `123456:AAH...`, which stands in the path of each request to Telegram as `/bot123456:AAH...`.
-fn telegram(text: &str, at: usize) -> Option<(usize, usize)> {
+/// `123456:AAH...`, which in a request's path is preceded by `bot`: `/bot123456:AAH...`.
+fn telegram_token(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = text.get(at..)?;
-    let digits = rest.strip_prefix("bot").unwrap_or(rest);
-    let start = at + rest.len() - digits.len();
-    let colon = digits.bytes().position(|byte| !byte.is_ascii_digit()).filter(|colon| *colon >= 6)?;
-    let secret = digits.get(colon..)?.strip_prefix(':')?;
-    let length = secret.bytes().position(|byte| !is_word(byte) && byte != b'-').unwrap_or(secret.len());
-    (length >= 30 || (length >= AT_THE_END && start + colon + 1 + length == text.len()))
-        .then_some((start, start + colon + 1 + length))
+    let token = rest.strip_prefix("bot").unwrap_or(rest);
+    let start = at + rest.len() - token.len();
+    let id = length_while(token, |byte| byte.is_ascii_digit());
+    let secret = token.get(id..)?.strip_prefix(':').filter(|_| id >= MIN_TELEGRAM_ID_DIGITS)?;
+    let secret_chars = length_while(secret, |byte| is_word(byte) || byte == b'-');
+    let end = start + id + 1 + secret_chars;
+    let is_secret = secret_chars >= MIN_TELEGRAM_SECRET_CHARS || is_truncated(text, end, secret_chars);
+    is_secret.then_some(start..end)
 }
 
 /// From the line that begins a private key to the line that ends it, or to the end of the text.
-fn private_key(text: &str, at: usize) -> Option<(usize, usize)> {
-    let rest = text.get(at..)?.strip_prefix(KEY_BEGINS)?;
+fn private_key(text: &str, at: usize) -> Option<Range<usize>> {
+    let rest = text.get(at..)?.strip_prefix(PEM_BEGIN)?;
     let label = rest.get(..rest.find("-----").unwrap_or(rest.len()))?;
     if !label.contains("PRIVATE KEY") {
         return None;
     }
-    Some((at, rest.find(KEY_ENDS).map_or(text.len(), |end| text.len() - rest.len() + end)))
+    Some(at..rest.find(PEM_END).map_or(text.len(), |end| text.len() - rest.len() + end))
 }
 
-/// How long the word is that begins here.
+/// Whether this may be the beginning of a secret that was cut off with the text.
+fn is_truncated(text: &str, end: usize, secret_chars: usize) -> bool {
+    end == text.len() && secret_chars >= MIN_TRUNCATED_CHARS
+}
+
+fn length_while(text: &str, accepts: impl Fn(u8) -> bool) -> usize {
+    text.bytes().position(|byte| !accepts(byte)).unwrap_or(text.len())
+}
+
 fn word_length(bytes: &[u8]) -> usize {
     let mut length = 0;
-    // Few words are longer than a block; those that are (base64, say) may be as long as the text.
-    while let Some(block) = bytes.get(length..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+    // Few words exceed a block, but base64, say, may be as long as the text.
+    while let Some(block) = bytes.get(length..).and_then(|rest| rest.first_chunk::<BLOCK_BYTES>()) {
         if length > 0 && is_within_word(block) {
-            length += BLOCK;
+            length += BLOCK_BYTES;
             continue;
         }
         match block.iter().position(|&byte| !WORD[usize::from(byte)]) {
             Some(end) => return length + end,
-            None => length += BLOCK,
+            None => length += BLOCK_BYTES,
         }
     }
     let rest = &bytes[length..];
     length + rest.iter().position(|&byte| !WORD[usize::from(byte)]).unwrap_or(rest.len())
 }
 
-const BLOCK: usize = 32;
+const BLOCK_BYTES: usize = 32;
 
-/// Without a branch and a function of its own, so that it becomes a few instructions for the whole block.
+/// Branch-free and not inlined, so that the compiler vectorises it.
 #[inline(never)]
-fn is_within_word(block: &[u8; BLOCK]) -> bool {
+fn is_within_word(block: &[u8; BLOCK_BYTES]) -> bool {
     block.iter().fold(0, |others, &byte| others | u8::from(!is_word(byte))) == 0
 }
 
@@ -165,7 +188,7 @@ const fn is_word(byte: u8) -> bool {
     ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'0') < 10) | (byte == b'_')
 }
 
-/// [`is_word`] in one step.
+/// [`is_word`] as a table.
 static WORD: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -177,4 +200,62 @@ static WORD: [bool; 256] = {
 };
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    /// The obvious way to write [`mask`]: looks at every byte.
+    fn mask_bytewise(text: &str) -> Cow<'_, str> {
+        let mut masked = Masked::new(text);
+        let (mut at, mut in_word) = (0, false);
+        while let Some(&byte) = text.as_bytes().get(at) {
+            let may_begin = (is_word(byte) || byte == b'-') && !in_word;
+            if let Some(secret) = may_begin.then(|| secret_at(text, at)).flatten() {
+                (at, in_word) = (secret.end, false);
+                masked.mask(secret, "");
+            } else {
+                (at, in_word) = (at + 1, is_word(byte));
+            }
+        }
+        masked.finish()
+    }
+
+    #[test]
+    fn skipping_word_by_word_finds_what_every_byte_would() {
+        #[rustfmt::skip]
+        let pieces = [
+            "-", "---", "_", " ", "a", "é", "Z9", "sk-", "xoxb-0123456789", "0123456789abcdef", "Bearer ", "x.y", "1",
+            "eyJ", "/bot", "basic ", "-----BEGIN RSA PRIVATE KEY-----", "-----END",
+            "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
+        ];
+        let mut random = fastrand::Rng::with_seed(11);
+        for _ in 0..20_000 {
+            let text: String = (0..random.usize(0..30)).map(|_| pieces[random.usize(0..pieces.len())]).collect();
+            assert_eq!(mask(&text), mask_bytewise(&text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_filter_passes_every_secret() {
+        let others = ["-----BEGIN ", "Bearer ", "bEARER ", "BASIC ", "basic ", "bot123456:", "000000:", "987654:"];
+        for word in KEYS.iter().map(|(prefix, _)| *prefix).chain(others) {
+            assert_ne!(SHAPES.candidates(word.as_bytes()), 0, "{word}");
+        }
+        for (index, (prefix, _)) in KEYS.iter().enumerate() {
+            let first = KEYS.iter().position(|(other, _)| prefix.starts_with(other));
+            assert_eq!(first, Some(index), "no other prefix hides {prefix}");
+            assert!(set_bits(SHAPES.candidates(prefix.as_bytes())).any(|found| found == index), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn words_of_any_length_are_measured_to_their_end() {
+        for length in 0..100 {
+            for end in ["", "-", ".", "é", " a"] {
+                assert_eq!(word_length(("a".repeat(length) + end).as_bytes()), length);
+            }
+        }
+        for byte in 0..=255_u8 {
+            assert_eq!(is_word(byte), byte.is_ascii_alphanumeric() || byte == b'_');
+        }
+    }
+}

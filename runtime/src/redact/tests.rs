@@ -1,11 +1,11 @@
-//! What redaction takes out, and what it leaves.
+//! What redaction masks, and what it leaves alone.
 
 use super::*;
 
 const KEY: &str = "agent_0123456789a_0123456789012345678901234567890123456789012";
 
 fn text(text: &str) -> String {
-    Redactor::default().pass([KEY.as_bytes()]).text(text)
+    Redactor::default().for_event([KEY.as_bytes()]).text(text)
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn json_within_json_strings_is_masked_and_stays_json() {
 }
 
 #[test]
-fn what_was_cut_is_masked_to_its_end() {
+fn a_truncated_secret_is_masked_to_the_end() {
     for (given, expected) in [
         (r#"{"x":1,"api_key":"s3c"#, r#"{"x":1,"api_key":"[redacted]"#),
         (r#"{"secret":{"a":"s3c"#, r#"{"secret":"[redacted]""#),
@@ -53,7 +53,7 @@ fn what_was_cut_is_masked_to_its_end() {
 }
 
 #[test]
-fn streams_and_lines_of_json_are_masked() {
+fn json_lines_and_event_streams_are_masked() {
     let given = "event: x\ndata: {\"token\":\"s3cr3t\",\"n\":1}\n\ndata: 5\" pipe {\"client_secret\":\"s3cr3t\"}\n{\"passwd\":\"s3cr3t\"}\n";
     let masked = text(given);
     assert!(!masked.contains("s3cr3t"), "{masked}");
@@ -92,7 +92,7 @@ fn xml_html_and_header_dumps_are_masked() {
 }
 
 #[test]
-fn shapes_of_secrets_are_masked_wherever_they_stand() {
+fn shapes_of_secrets_are_masked_wherever_they_occur() {
     for secret in [
         "sk-ant-api03-abcdefghijklmnop",
         "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
@@ -128,34 +128,34 @@ fn ordinary_text_is_left_alone() {
 }
 
 #[test]
-fn the_processs_own_secrets_are_masked_literally() {
+fn process_secrets_are_masked_verbatim() {
     assert_eq!(text(&format!("x{KEY}y")), "x[redacted]y");
     assert_eq!(text(&format!("_{KEY}{KEY}_._é")), "_[redacted][redacted]_._é");
     let redactor = Redactor::default();
-    let pass = redactor.pass([&b"plainsecret"[..], b"short", b""]);
-    assert_eq!(pass.known("p plainsecret short"), "p [redacted] short");
+    let redaction = redactor.for_event([&b"plainsecret"[..], b"short", b""]);
+    assert_eq!(redaction.mask_process_secrets("p plainsecret short"), "p [redacted] short");
     for length in 0..KEY.len() {
         let masked = text(&format!("a.b_c z{}", &KEY[..length]));
-        assert_eq!(masked.ends_with("z[redacted]"), length >= SHORTEST, "{masked}");
+        assert_eq!(masked.ends_with("z[redacted]"), length >= MIN_SECRET_BYTES, "{masked}");
     }
 }
 
 #[test]
-fn headers_of_otas_are_not_told_and_credentials_only_by_name() {
+fn otas_headers_are_left_out_and_credential_headers_are_masked() {
     let redactor = Redactor::with(["X-Mine", "api_zone"]);
-    let pass = redactor.pass([]);
-    assert_eq!(pass.header("x-otas-agent-session-token", Some(b"t")), None);
-    assert_eq!(pass.header("X-OTAS-anything", Some(b"t")), None);
-    assert_eq!(pass.header("authorization", Some(b"Bearer x")).as_deref(), Some(MASK));
-    assert_eq!(pass.header("x-mine", Some(b"1")).as_deref(), Some(MASK));
-    assert_eq!(pass.header("accept", Some(b"text/plain")).as_deref(), Some("text/plain"));
-    assert_eq!(pass.header("x-unknown", None).as_deref(), Some(MASK));
-    assert_eq!(pass.header("location", Some(b"/cb?code=s3c&x=1")).as_deref(), Some("/cb?code=[redacted]&x=1"));
-    assert_eq!(pass.text(r#"{"API-Zone":"1"}"#), r#"{"API-Zone":"[redacted]"}"#);
+    let redaction = redactor.for_event([]);
+    assert_eq!(redaction.header("x-otas-agent-session-token", Some(b"t")), None);
+    assert_eq!(redaction.header("X-OTAS-anything", Some(b"t")), None);
+    assert_eq!(redaction.header("authorization", Some(b"Bearer x")).as_deref(), Some(MASK));
+    assert_eq!(redaction.header("x-mine", Some(b"1")).as_deref(), Some(MASK));
+    assert_eq!(redaction.header("accept", Some(b"text/plain")).as_deref(), Some("text/plain"));
+    assert_eq!(redaction.header("x-unknown", None).as_deref(), Some(MASK));
+    assert_eq!(redaction.header("location", Some(b"/cb?code=s3c&x=1")).as_deref(), Some("/cb?code=[redacted]&x=1"));
+    assert_eq!(redaction.text(r#"{"API-Zone":"1"}"#), r#"{"API-Zone":"[redacted]"}"#);
 }
 
 #[test]
-fn any_bytes_at_all_are_survived() {
+fn no_text_makes_it_panic() {
     let alphabet = [
         "\"",
         "\\",
@@ -199,8 +199,8 @@ fn any_bytes_at_all_are_survived() {
 }
 
 #[test]
-fn hostile_text_costs_no_more_than_its_length() {
-    // Each of these took minutes where a step looked at the whole rest of the text again and again.
+fn hostile_text_takes_linear_time() {
+    // Each of these takes minutes if a step rescans the rest of the text at every match.
     for pattern in [
         "a=",
         "a=%25",
