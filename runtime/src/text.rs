@@ -1,4 +1,4 @@
-//! Text in the form that the servers store: without NUL, no longer than a column, and times in RFC 3339.
+//! Text as the servers store it: no NUL, no longer than a column, times in RFC 3339.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -42,7 +42,8 @@ pub(crate) fn cut_chars(text: &str, limit: usize) -> &str {
 /// Drops an incomplete character at the end.
 pub(crate) fn trim_partial_char(bytes: &[u8]) -> &[u8] {
     match std::str::from_utf8(bytes) {
-        // No error length: the bytes end in the middle of a character and are not invalid otherwise.
+        // No error length: the bytes end in the middle of a character and are not invalid
+        // otherwise.
         Err(error) if error.error_len().is_none() => &bytes[..error.valid_up_to()],
         _ => bytes,
     }
@@ -51,7 +52,8 @@ pub(crate) fn trim_partial_char(bytes: &[u8]) -> &[u8] {
 /// The last second that RFC 3339, with its four digits for the year, can express.
 const MAX_TIMESTAMP: Duration = Duration::from_secs(253_402_300_799);
 
-/// `2026-01-02T03:04:05.678901Z`; a time before 1970 or after 9999 becomes the nearest one in range.
+/// `2026-01-02T03:04:05.678901Z`; a time before 1970 or after 9999 becomes the nearest one in
+/// range.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default().min(MAX_TIMESTAMP);
     humantime::format_rfc3339_micros(UNIX_EPOCH + since_epoch).to_string()

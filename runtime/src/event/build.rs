@@ -15,8 +15,8 @@ use crate::redact::Redaction;
 use crate::text;
 
 impl Event {
-    /// Builds the event of a call, with up to `body_limit` bytes of each body. It contains nothing that
-    /// `redaction` has not seen.
+    /// Builds the event of a call, with up to `body_limit` bytes of each body. It contains nothing
+    /// that `redaction` has not seen.
     pub(crate) fn from_call(call: &RawCall, body_limit: usize, redaction: &Redaction<'_>) -> Self {
         Self {
             id: id(call),
@@ -128,7 +128,8 @@ fn looks_wide(bytes: &[u8]) -> bool {
         || bytes.starts_with(b"\xfe\xff")
 }
 
-/// Whether an event would contain the body with these headers as text, so that it is worth capturing.
+/// Whether an event would contain the body with these headers as text, so that it is worth
+/// capturing.
 pub(crate) fn is_textual(headers: &HeaderMap) -> bool {
     // The common case, without allocation, as this runs on the caller's task.
     if !headers.contains_key(CONTENT_ENCODING)
@@ -154,7 +155,8 @@ const TEXT_SUBTYPES: &[&str] = &[
     "x-jsonlines", "jsonlines", "json-seq", "graphql", "yaml", "x-yaml", "toml", "sql", "problem+json",
 ];
 
-/// Character sets that keep ASCII as it is, by prefix: in any other, redaction would find no secret.
+/// Character sets that keep ASCII as it is, by prefix: in any other, redaction would find no
+/// secret.
 const ASCII_CHARSETS: &[&str] = &["utf-8", "utf8", "us-ascii", "ascii", "iso-8859", "latin", "windows-125"];
 
 impl<'a> Content<'a> {

@@ -121,7 +121,7 @@ impl HeaderBlock {
     }
 }
 
-/// One uninterrupted run of requests outside the project domain: a request and the redirects followed.
+/// A request outside the project domain, with the redirects that were followed there.
 pub(crate) struct RawCall {
     pub(crate) credentials: Arc<SessionCredentials>,
     /// Assigned when the call started, so that readers can restore that order.
@@ -158,8 +158,8 @@ impl RawCall {
             + self.error.as_ref().map_or(0, String::capacity)
     }
 
-    /// Discards the bodies but not their sizes. They are returned so that a caller holding a lock can
-    /// free them after releasing it.
+    /// Discards the bodies but keeps their sizes. They are returned so that a caller holding a lock
+    /// can free them after releasing it.
     pub(crate) fn shed_bodies(&mut self) -> [Vec<u8>; 2] {
         [self.request_body.shed(), self.response_body.shed()]
     }

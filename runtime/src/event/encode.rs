@@ -30,8 +30,8 @@ const MAX_DURATION: Duration = Duration::from_secs(3_155_760_000);
 pub(crate) struct EncodedEvent(Bytes);
 
 impl EncodedEvent {
-    /// Encodes an event in at most `max_bytes`, shrinking it as needed. Values that a hook has set are
-    /// made storable like all others.
+    /// Encodes an event in at most `max_bytes`, shrinking it as needed. Values that a hook has set
+    /// are made storable like all others.
     pub(crate) fn new(
         event: &Event,
         project_id: &str,
@@ -72,7 +72,8 @@ struct SizeBudget {
 }
 
 impl SizeBudget {
-    /// Shrinks the bodies first, down to nothing, then drops the properties, and shrinks the headers last.
+    /// Shrinks the bodies first, down to nothing, then drops the properties, then shrinks the
+    /// headers.
     fn shrink(self, event: &Event) -> Option<Self> {
         match self {
             Self { bodies: usize::MAX, .. } => Some(Self { bodies: longest_body(event) / 2, ..self }),
@@ -173,8 +174,8 @@ fn content_type(message: &Message) -> Option<Cow<'_, str>> {
     message.content_type.as_deref().map(|kind| text::escape_nul(text::cut_chars(kind, log::CONTENT_TYPE)))
 }
 
-/// The headers as a JSON object in a string. Repeated ones, which are adjacent, are joined by a comma;
-/// those that do not fit are left out.
+/// The headers as a JSON object in a string. Repeated ones, which are adjacent, are joined by a
+/// comma; those that do not fit are left out.
 fn headers(message: &Message, max_bytes: usize) -> Option<String> {
     let mut room = max_bytes;
     let mut headers: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(message.headers.len());

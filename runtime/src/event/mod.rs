@@ -38,8 +38,8 @@ pub(crate) type Hook = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 
 /// A call that left the project domain, redacted and about to be sent to Brain.
 ///
-/// A hook may set any value. The event is made storable afterwards: NULs become `␀`, text longer than
-/// its column is cut, and bodies shrink until the event fits.
+/// A hook may set any value. The event is made storable afterwards: NULs become `␀`, text longer
+/// than its column is cut, and bodies shrink until the event fits.
 ///
 /// ```
 /// use otas::event::Event;
@@ -117,7 +117,7 @@ impl Event {
         self.path = path.into();
     }
 
-    /// The query of the URL without the question mark, redacted; `None` if there is none.
+    /// The query of the URL without `?`, redacted; `None` if there is none.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }

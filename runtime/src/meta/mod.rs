@@ -1,24 +1,23 @@
-//! The meta of a session: any serialisable value as a JSON object, where nothing panics and nothing vanishes.
+//! The meta of a session: any serialisable value becomes a JSON object, without a panic or a loss.
+
+mod serializer;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 use serde::ser::{self, Error as _};
 use serde_json::{Map, Value};
 
-use crate::Error;
+use crate::error::Error;
+use crate::text::escape_nul;
+use serializer::{LossyJson, MetaError, to_value};
 
-mod compound;
-#[cfg(test)]
-mod tests;
-mod visible;
+/// The limit of a meta, as JSON.
+const MAX_META_BYTES: usize = 1 << 20;
 
-use visible::{Oops, Visible, in_place, visible_text};
-
-/// The most that a meta may have as JSON text.
-const MAX_BYTES: usize = 1 << 20;
-
-/// What the attribute, or `Client::open`, was given, as JSON; or why it cannot be.
+/// The value given to the attribute or to `Client::open`, as JSON, or why it cannot be serialised.
 #[derive(Debug)]
-pub struct Meta(Result<Value, Oops>);
+pub struct Meta(Result<Value, MetaError>);
 
 impl Default for Meta {
     fn default() -> Self {
@@ -27,50 +26,52 @@ impl Default for Meta {
 }
 
 impl Meta {
-    /// Any serialisable value. Whether it is an object is asked later, where the failure can be handled.
+    /// Serialises any value. [`into_object`](Self::into_object) reports failures, where they can be
+    /// handled.
     pub(crate) fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Self {
-        Self(value.serialize(Visible { depth: 0 }))
+        Self(value.serialize(LossyJson { depth: 0 }))
     }
 
     /// The object that UASAM stores.
     ///
     /// # Errors
     ///
-    /// It is no object, its `Serialize` failed, or it has more than 1 MiB.
+    /// The value is not an object, its `Serialize` failed, or it exceeds 1 MiB.
     pub(crate) fn into_object(self) -> Result<Map<String, Value>, Error> {
-        let value = self.0.map_err(|oops| Error::meta(format!("the meta cannot be serialised: {oops}")))?;
+        let value = self.0.map_err(|error| Error::meta(format!("the meta cannot be serialised: {error}")))?;
         let Value::Object(object) = value else {
             let what = kind(&value);
             return Err(Error::meta(format!(
-                "the meta must be a JSON object, and is {what}; give it a key: `meta = {{ \"key\": value }}`"
+                "the meta must be a JSON object, not {what}; give it a key: `meta = {{ \"key\": value }}`"
             )));
         };
         let size = size(&object);
-        if size > MAX_BYTES {
+        if size > MAX_META_BYTES {
             return Err(Error::meta(format!(
-                "the meta has {size} bytes as JSON, and may have {MAX_BYTES}; send less of it"
+                "the meta is {size} bytes of JSON, and the limit is {MAX_META_BYTES}; send less"
             )));
         }
         Ok(object)
     }
 
-    /// What is sent in place of a meta that cannot be: a call without a session would be worse.
+    /// Stands in for a meta that cannot be sent, because a call without a session would be worse.
     pub(crate) fn replacement(error: &Error) -> Map<String, Value> {
-        Map::from_iter([(String::from("otas.meta_error"), Value::String(visible_text(&error.to_string())))])
+        Map::from_iter([(String::from("otas.meta_error"), Value::String(escape_nul(&error.to_string()).into_owned()))])
     }
 }
 
-/// A meta can be a value in another one.
+/// A meta may be part of another.
 impl Serialize for Meta {
     fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Ok(value) => value.serialize(serializer),
-            Err(oops) => Err(S::Error::custom(oops)),
+            Err(error) => Err(S::Error::custom(error)),
         }
     }
 }
 
-/// A value of the attribute's meta: anything that is `Serialize`, seen through one pointer, so that the expansion stays small.
+/// A value in the attribute's meta: anything that is `Serialize`, behind one pointer, so that the
+/// expansion stays small.
 #[diagnostic::on_unimplemented(
     message = "this value cannot be part of `meta`: `{Self}` is not `Serialize`",
     label = "not `serde::Serialize`",
@@ -86,7 +87,7 @@ pub trait Field {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Field for T {
     fn to_json(&self) -> Value {
-        in_place(self, 1)
+        to_value(self, 1)
     }
 
     fn to_meta(&self) -> Meta {
@@ -94,8 +95,11 @@ impl<T: Serialize + ?Sized> Field for T {
     }
 }
 
-/// The values of an object or a list as the expansion writes them down: nothing, a reference, a value with its own key, or three of such.
-/// Tuples, rather than a slice of pointers, as they cost the compiler a third; three by three, so that no list is too long for it.
+/// The values of an object or array in the expansion: none, a reference, a value with its own key,
+/// or three of these.
+///
+/// A tuple takes the compiler a third of the time of a slice of pointers. Nesting triples allows
+/// any number of values.
 #[diagnostic::on_unimplemented(
     message = "this value cannot be part of `meta`: `{Self}` is not `Serialize`",
     label = "not `serde::Serialize`",
@@ -137,22 +141,22 @@ impl<V: Fields> Fields for Keyed<V> {
     }
 }
 
-/// What stands between two keys, and can stand in none: PostgreSQL takes no NUL.
+/// Separates keys. It never occurs in one, as NULs are escaped.
 pub(crate) const KEY_SEPARATOR: char = '\0';
 
-/// The object that the expansion writes down: its keys in one text, as each text of its own costs the compiler. Of two equal keys the last one
-/// counts, as in JSON.
+/// Builds the object of an expansion. The keys are one string, because each literal takes the
+/// compiler time. If keys repeat, the last one wins, as in JSON.
 pub(crate) fn object(keys: &str, values: &dyn Fields) -> Meta {
     let mut keys = keys.split(KEY_SEPARATOR);
     let mut object = Map::new();
     values.each(&mut |key, value| {
         let key = key.unwrap_or_else(|| keys.next().unwrap_or_default().to_owned());
-        object.insert(visible_text(&key), value);
+        object.insert(escape_nul(&key).into_owned(), value);
     });
     Meta(Ok(Value::Object(object)))
 }
 
-/// The list that the expansion writes down.
+/// Builds the array of an expansion.
 pub(crate) fn list(items: &dyn Fields) -> Meta {
     let mut list = Vec::new();
     items.each(&mut |_, item| list.push(item));
@@ -170,7 +174,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The length as JSON text, counted without making it.
+/// The length as JSON, without allocating it.
 fn size(object: &Map<String, Value>) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
@@ -183,7 +187,7 @@ fn size(object: &Map<String, Value>) -> usize {
         }
     }
     let mut count = Count(0);
-    // A `Map<String, Value>` always serialises, and counting never fails.
+    // Cannot fail: neither the map, whose keys are strings, nor the counting.
     let _ = serde_json::to_writer(&mut count, object);
     count.0
 }

@@ -1,5 +1,4 @@
-//! What the serializer keeps, and that it is `serde_json`'s in everything else.
-#![allow(clippy::unwrap_used)]
+//! What the serializer keeps as text, and that it agrees with `serde_json` otherwise.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Meta;
 
-fn seen<T: Serialize>(value: T) -> Value {
+fn serialized<T: Serialize>(value: T) -> Value {
     Meta::from_serialize(&Wrapped { value }).into_object().unwrap().remove("value").unwrap()
 }
 
@@ -43,9 +42,9 @@ struct Flat {
 }
 
 #[test]
-fn whatever_serde_json_takes_is_the_same() {
+fn values_that_serde_json_accepts_come_out_the_same() {
     macro_rules! same {
-        ($($value:expr),* $(,)?) => { $(assert_eq!(seen($value), serde_json::to_value($value).unwrap());)* };
+        ($($value:expr),* $(,)?) => { $(assert_eq!(serialized($value), serde_json::to_value($value).unwrap());)* };
     }
     same![
         true,
@@ -92,8 +91,8 @@ impl Serialize for BrokenDisplay {
 }
 
 #[test]
-fn a_display_that_fails_is_visible_and_no_panic() {
-    assert_eq!(seen(BrokenDisplay), "<cannot be serialised: its `Display` failed>");
+fn a_failing_display_becomes_text_instead_of_a_panic() {
+    assert_eq!(serialized(BrokenDisplay), "<cannot be serialised: its `Display` failed>");
 }
 
 struct Endless;
@@ -105,25 +104,25 @@ impl Serialize for Endless {
 }
 
 #[test]
-fn what_never_ends_is_cut() {
-    let text = seen(Endless).to_string();
+fn endless_nesting_is_cut_off() {
+    let text = serialized(Endless).to_string();
 
-    assert!(text.contains("nested too deep"), "{text}");
+    assert!(text.contains("<nested too deeply>"), "{text}");
     assert!(text.len() < 500, "{text}");
 }
 
 #[test]
-fn two_keys_that_look_the_same_both_stay() {
+fn keys_that_become_equal_are_both_kept() {
     let map = BTreeMap::from([("a\0", 1), ("a\u{2400}", 2)]);
 
-    assert_eq!(seen(map), json!({ "a\u{2400}": 1, "a\u{2400} (2)": 2 }));
+    assert_eq!(serialized(map), json!({ "a\u{2400}": 1, "a\u{2400} (2)": 2 }));
 }
 
 #[test]
-fn what_is_no_object_is_named() {
-    let said = |meta: Value| Meta::from_serialize(&meta).into_object().unwrap_err().to_string();
+fn the_error_says_what_the_meta_is_instead_of_an_object() {
+    let error = |meta: Value| Meta::from_serialize(&meta).into_object().unwrap_err().to_string();
 
-    assert!(said(json!([])).contains("a list"));
-    assert!(said(json!(null)).contains("null"));
-    assert!(said(json!({ "a": "x".repeat(2 << 20) })).contains("bytes"));
+    assert!(error(json!([])).contains("a list"));
+    assert!(error(json!(null)).contains("null"));
+    assert!(error(json!({ "a": "x".repeat(2 << 20) })).contains("bytes"));
 }

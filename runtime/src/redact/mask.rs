@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// What replaces a secret.
-pub(crate) const MASK: &str = "[redacted]";
+pub(super) const MASK: &str = "[redacted]";
 
 /// The copy in the making: everything up to `end` is in `out`, with the secrets masked.
 pub(super) struct Masked<'t> {
@@ -18,7 +18,7 @@ impl<'t> Masked<'t> {
         Self { text, out: String::new(), end: 0 }
     }
 
-    /// Where the last masked range ends; the next one must not begin before it.
+    /// The end of the last masked range; the next one must not begin before it.
     pub(super) fn end(&self) -> usize {
         self.end
     }

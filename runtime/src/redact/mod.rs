@@ -1,4 +1,4 @@
-//! Redaction: removes secrets from an event, by name, by shape, and by the secrets this process holds.
+//! Masks secrets in an event: by name, by shape, and those that this process holds itself.
 
 mod mask;
 mod names;
@@ -10,7 +10,7 @@ mod shapes;
 use std::borrow::Cow;
 
 use crate::{text, wire};
-pub(crate) use mask::MASK;
+use mask::MASK;
 use names::Place;
 
 /// Shorter process secrets are not searched for: they would match ordinary text.
@@ -24,7 +24,8 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    /// Adds names of headers, query parameters and JSON keys; case, `-`, `_`, `.` and spaces are ignored.
+    /// Adds names of headers, query parameters and JSON keys; case, `-`, `_`, `.` and spaces are
+    /// ignored.
     pub(crate) fn with<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
         let names = names.into_iter().map(|name| names::normalized(name.as_ref().trim()));
         Self { extra: names.filter(|name| !name.is_empty()).collect() }
@@ -51,7 +52,8 @@ impl Redaction<'_> {
     /// Redacts any text: a body, an error, a path.
     pub(crate) fn text(&self, text: &str) -> String {
         if memchr::memchr(b'&', text.as_bytes()).is_some() && (text.contains("&quot;") || text.contains("&#34;")) {
-            // JSON embedded in HTML: if it holds a secret, the redacted text comes without the entities.
+            // JSON embedded in HTML: if it holds a secret, the redacted text comes without the
+            // entities.
             let plain = text.replace("&quot;", "\"").replace("&#34;", "\"");
             if matches!(quoted::mask(&plain, &|name| self.redactor.is_secret(name, Place::Key)), Cow::Owned(_)) {
                 return self.text(&plain);
@@ -63,7 +65,8 @@ impl Redaction<'_> {
         self.mask_process_secrets(&shapes).into_owned()
     }
 
-    /// Redacts a header's value (`None` if it is marked sensitive). Returns `None` if the header must be left out.
+    /// Redacts a header's value (`None` if it is marked sensitive). Returns `None` if the header
+    /// must be left out.
     pub(crate) fn header(&self, name: &str, value: Option<&[u8]>) -> Option<String> {
         let prefix = wire::header::PREFIX;
         if name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)) {
@@ -75,7 +78,8 @@ impl Redaction<'_> {
         Some(self.text(&text::lossy(value)))
     }
 
-    /// Masks this process's own secrets verbatim, including a prefix cut off at the end of the text.
+    /// Masks this process's own secrets verbatim, including a prefix cut off at the end of the
+    /// text.
     pub(crate) fn mask_process_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         for secret in &self.secrets {
@@ -92,14 +96,16 @@ impl Redaction<'_> {
         text
     }
 
-    /// Whether [`mask_process_secrets`](Self::mask_process_secrets) might change the text: a cheap check.
+    /// Whether [`mask_process_secrets`](Self::mask_process_secrets) might change the text: a cheap
+    /// check.
     pub(crate) fn may_contain(&self, text: &[u8]) -> bool {
         self.secrets.iter().any(|secret| secret.may_be_in(text))
     }
 }
 
-/// A secret of this process, found by its first bytes: a text without them contains neither the secret nor a
-/// prefix of it at its end. The search jumps between occurrences of the one of these bytes that is rarest in text.
+/// A secret of this process, found by its first bytes: a text without them contains neither the
+/// secret nor a long enough prefix of it. The search jumps from one occurrence to the next of a
+/// byte that is rare in ordinary text.
 struct ProcessSecret<'a> {
     secret: &'a str,
     head: &'a [u8; MIN_SECRET_BYTES],

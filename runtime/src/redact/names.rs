@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-/// Where a name occurs; some names are secret in one place only.
+/// The place of a name; some names are secret in one place only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Header,
@@ -24,7 +24,8 @@ const WHOLE: &[&str] = &[
     "refreshtokens", "salt", "sas", "sessid", "session", "sessioncookie", "sessionid", "sid", "ssn", "totp", "xsrf",
 ];
 
-/// Secret as the whole name of a header: credentials, and users identified by an authenticating proxy.
+/// Secret as the whole name of a header: credentials, and users identified by an authenticating
+/// proxy.
 #[rustfmt::skip]
 const HEADERS: &[&str] = &[
     "authenticationinfo", "clientcert", "dpop", "proxyauthenticate", "proxyauthenticationinfo", "setcookie",
@@ -117,8 +118,8 @@ impl Lengths {
     }
 }
 
-/// Whether the last of several words is `key`: `x-goog-key`, `primary_key`, `signingKey`, but neither
-/// `key` nor `monkey`.
+/// Whether the last of several words is `key`: `x-goog-key`, `primary_key`, `signingKey`, but
+/// neither `key` nor `monkey`.
 fn ends_in_key(name: &str) -> bool {
     let Some(start) = name.len().checked_sub(3).filter(|&start| start > 0 && name.is_char_boundary(start)) else {
         return false;

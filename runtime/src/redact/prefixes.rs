@@ -1,5 +1,5 @@
 //! A 3-byte prefix filter, the technique of the Teddy string matcher without SIMD: three table
-//! lookups tell which of up to 64 words may begin at a position.
+//! lookups show which of up to 64 words may begin at a position.
 
 /// For each of the first three bytes, a bit set of the words that have it there.
 pub(super) struct PrefixFilter {

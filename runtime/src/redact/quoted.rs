@@ -13,7 +13,8 @@ use super::mask::Masked;
 /// Longer names are not looked at.
 const MAX_NAME_BYTES: usize = 256;
 
-/// A quote and its escape level: 0 for `"`, 1 for `\"` in a string, 2 for `\\\"` in a string in a string.
+/// A quote and its escape level: 0 for `"`, 1 for `\"` in a string, 2 for `\\\"` in a string in a
+/// string.
 struct Quote {
     at: usize,
     level: u32,
@@ -45,7 +46,7 @@ pub(super) fn mask<'t>(text: &'t str, is_secret: &dyn Fn(&str) -> bool) -> Cow<'
     masked.finish()
 }
 
-/// The value of the secret name that this quote opens, and whether the value stands in quotes.
+/// The value of the secret name that this quote opens, and whether the value is quoted.
 fn secret_value(text: &str, open: &Quote, is_secret: &dyn Fn(&str) -> bool) -> Option<(Range<usize>, bool)> {
     let bytes = text.as_bytes();
     let start = open.at + 1;
@@ -74,7 +75,8 @@ fn first_quote(bytes: &[u8], at: usize) -> Option<Quote> {
     matches!(mark, b'"' | b'\'').then(|| Quote { at: at + slashes, level: level(slashes), mark })
 }
 
-/// The end of a string's contents: before the closing quote and its backslashes, or the end of the text.
+/// The end of a string's contents: before the closing quote and its backslashes, or the end of the
+/// text.
 fn string_end(bytes: &[u8], open: &Quote) -> usize {
     let mut at = open.at + 1;
     while let Some(quote) = next_quote(bytes, at, bytes.len(), Some(open.mark)) {
@@ -86,8 +88,8 @@ fn string_end(bytes: &[u8], open: &Quote) -> usize {
     bytes.len()
 }
 
-/// The end of a number, word, object or array: its last bracket, the end of the string that it is part of, or the
-/// end of the text.
+/// The end of a number, word, object or array: its last bracket, the end of the string that it is
+/// part of, or the end of the text.
 fn value_end(bytes: &[u8], start: usize, key: &Quote) -> usize {
     let mut depth = 0_usize;
     let mut at = start;
@@ -122,8 +124,8 @@ fn next_quote(bytes: &[u8], from: usize, to: usize, mark: Option<u8>) -> Option<
     Some(Quote { at, level: level(slashes), mark: bytes[at] })
 }
 
-/// The escape level of a quote with so many backslashes before it: 1 has one, 2 has three, 3 has seven. Any
-/// further ones are escaped backslashes of the string itself.
+/// The escape level of a quote after this many backslashes: one is level 1, three level 2, seven
+/// level 3. Any others are escaped backslashes of the string itself.
 fn level(slashes: usize) -> u32 {
     slashes.trailing_ones()
 }
@@ -145,7 +147,8 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// A name with escapes like `\u0041` decoded. Other escapes are dropped, since no secret's name contains one.
+/// A name with escapes like `\u0041` decoded. Other escapes are dropped, since no secret's name
+/// contains one.
 fn unescaped(name: &str) -> Cow<'_, str> {
     if !name.contains('\\') {
         return Cow::Borrowed(name);

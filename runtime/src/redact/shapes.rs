@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::mask::Masked;
 use super::prefixes::{PrefixFilter, set_bits};
 
-/// The prefix of each service's keys, and how many characters follow it at least.
+/// The prefix of each service's keys, and the minimum number of characters after it.
 #[rustfmt::skip]
 const KEYS: [(&str, usize); 38] = [
     ("sk-", 16), ("sk_live_", 10), ("sk_test_", 10), ("rk_live_", 10), ("rk_test_", 10), ("whsec_", 16),
@@ -37,11 +37,11 @@ static SHAPES: PrefixFilter = {
         .with_classes([digits, digits, digits]) // and without
 };
 
-/// At the end of a text, which may have been cut off, so many characters of a secret are enough.
+/// How many characters of a secret suffice at the end of a text, where it may have been cut off.
 const MIN_TRUNCATED_CHARS: usize = 4;
-/// `Bearer` followed by so many letters is a token rather than prose.
+/// A word after `Bearer` with this many letters is a token rather than prose.
 const MIN_BEARER_LETTERS: usize = 24;
-/// The same, if not all of them are letters.
+/// The same for a word with other characters than letters.
 const MIN_BEARER_CHARS: usize = 8;
 const MIN_TELEGRAM_ID_DIGITS: usize = 6;
 const MIN_TELEGRAM_SECRET_CHARS: usize = 30;
@@ -71,7 +71,7 @@ pub(super) fn mask(text: &str) -> Cow<'_, str> {
     masked.finish()
 }
 
-/// The secret whose introduction or first character is at the beginning of this word.
+/// The secret that begins with this word, or follows it, as in `Bearer ...`.
 fn secret_at(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = text.get(at..)?;
     match rest.as_bytes().first()? {
