@@ -37,8 +37,8 @@ pub(crate) enum Kind {
     Timeout { server: &'static str, after: Duration },
     /// No connection to a server, or it broke.
     Unreachable { server: &'static str },
-    /// A server refused the request: its status and its word, never the text of a page.
-    Rejected { server: &'static str, status: u16, word: Option<String>, remedy: &'static str },
+    /// A server rejected the request: its status and its error code, never the text of a page.
+    Rejected { server: &'static str, status: u16, code: Option<String>, remedy: &'static str },
     /// A server answered something that is not the protocol.
     UnexpectedResponse { server: &'static str, status: u16, what: &'static str },
     /// Opening pauses after repeated failures.
@@ -157,10 +157,10 @@ impl fmt::Display for Error {
                 write!(f, "{server} did not answer within {after:?}; check its URL and that it runs")
             }
             Kind::Unreachable { server } => write!(f, "{server} cannot be reached; check its URL and that it runs"),
-            Kind::Rejected { server, status, word, remedy } => {
+            Kind::Rejected { server, status, code, remedy } => {
                 write!(f, "{server} refused the request with status {status}")?;
-                if let Some(word) = word {
-                    write!(f, " ({word})")?;
+                if let Some(code) = code {
+                    write!(f, " ({code})")?;
                 }
                 write!(f, "; {remedy}")
             }

@@ -2,15 +2,19 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use url::{Host, Url};
 
 use crate::error::{Error, Kind, Result};
+use crate::wire;
 
 /// One thread with a runtime of its own, so that any runtime of the caller will do: without timers, without I/O, or dropped already.
 /// Dropping the link ends the thread.
@@ -95,44 +99,97 @@ pub(crate) fn endpoint(base: &Url, path: &str) -> Url {
     url
 }
 
-/// An answer, read whole up to a bound.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) is_json: bool,
-    pub(crate) body: Bytes,
+/// The response to a request of the library's own.
+pub(crate) struct ServerResponse {
+    server: &'static str,
+    status: u16,
+    is_json: bool,
+    body: Bytes,
 }
 
-/// Sends a request and reads its answer, of `most` bytes at the most. Errors never hold a URL or a body.
-pub(crate) async fn exchange(
+impl ServerResponse {
+    /// Decodes the JSON body of a `200`; any other status is a rejection, for which `remedy` says what to do.
+    ///
+    /// The text of a response that is not JSON is never shown: the servers' error pages print secrets.
+    pub(crate) fn decode<T: DeserializeOwned>(&self, remedy: fn(u16) -> &'static str) -> Result<T> {
+        if !self.is_json {
+            return Err(self.unexpected("a page that is not JSON"));
+        }
+        if self.status == 200 {
+            return wire::from_json(&self.body).ok_or_else(|| self.unexpected("JSON of another shape"));
+        }
+        Err(Error::new(Kind::Rejected {
+            server: self.server,
+            status: self.status,
+            code: wire::error_code(&self.body),
+            remedy: remedy(self.status),
+        }))
+    }
+
+    /// The error for a response that is not what an OTAS server sends.
+    pub(crate) fn unexpected(&self, what: &'static str) -> Error {
+        Error::new(Kind::UnexpectedResponse { server: self.server, status: self.status, what })
+    }
+}
+
+/// Sends a request and reads at most `max_body` bytes of its response. Errors hold neither URL nor body.
+pub(crate) async fn send(
     server: &'static str,
     request: reqwest::RequestBuilder,
-    most: usize,
-    after: Duration,
-) -> Result<Answer> {
+    max_body: usize,
+    timeout: Duration,
+) -> Result<ServerResponse> {
     let failed = |cause: reqwest::Error| {
-        let kind = if cause.is_timeout() { Kind::Timeout { server, after } } else { Kind::Unreachable { server } };
+        let kind =
+            if cause.is_timeout() { Kind::Timeout { server, after: timeout } } else { Kind::Unreachable { server } };
         Error::with_source(kind, cause.without_url())
     };
-    let mut response = request.timeout(after).send().await.map_err(failed)?;
+    let response = request.timeout(timeout).send().await.map_err(failed)?;
     let status = response.status().as_u16();
+    let unexpected = |what| Error::new(Kind::UnexpectedResponse { server, status, what });
     if response.status().is_redirection() {
-        let what = "a redirect, which is not followed because the agent key must not travel";
-        return Err(Error::new(Kind::UnexpectedResponse { server, status, what }));
+        return Err(unexpected("a redirect, which is not followed because the agent key must not travel"));
     }
     let is_json = response
         .headers()
         .get(http::header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"application/json"));
+    let body = read_body(response, max_body).await.map_err(failed)?;
+    let body = body.ok_or_else(|| unexpected("more bytes than any OTAS response has"))?;
+    Ok(ServerResponse { server, status, is_json, body })
+}
+
+/// Reads a whole body; `None` if it is longer than `max` bytes.
+pub(crate) async fn read_body(mut response: reqwest::Response, max: usize) -> reqwest::Result<Option<Bytes>> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > most {
-            return Err(Error::new(Kind::UnexpectedResponse {
-                server,
-                status,
-                what: "more bytes than any OTAS answer has",
-            }));
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > max {
+            return Ok(None);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, is_json, body: body.freeze() })
+    Ok(Some(body.freeze()))
+}
+
+/// A handle that aborts its task when it is dropped, like the one of `tokio_util`.
+pub(crate) struct AbortOnDropHandle<T>(JoinHandle<T>);
+
+impl<T> AbortOnDropHandle<T> {
+    pub(crate) fn new(task: JoinHandle<T>) -> Self {
+        Self(task)
+    }
+}
+
+impl<T> Future for AbortOnDropHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T> Drop for AbortOnDropHandle<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

@@ -1,5 +1,7 @@
 //! The servers' words: header names, paths, JSON shapes and status words. Nothing else in this crate knows a string of the servers.
 
+use serde::de::DeserializeOwned;
+
 /// Paths, header names and status words; shared with the local servers of the feature `testing`.
 pub(crate) mod header {
     /// The agent's key: sent to UASAM and Brain only.
@@ -59,6 +61,33 @@ pub(crate) fn error_code(body: &[u8]) -> Option<String> {
     let word = refusal.status_description.split(':').next().unwrap_or_default().trim();
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     (!word.is_empty() && word.len() <= 64 && word.bytes().all(plain)).then(|| word.to_owned())
+}
+
+/// Parses JSON as the servers write it: like Python, with `NaN` and `Infinity` for numbers that some client stored.
+///
+/// Falls back to reading those as `null`.
+pub(crate) fn from_json<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
+    serde_json::from_slice(text).ok().or_else(|| serde_json::from_slice(&without_nan(text)).ok())
+}
+
+fn without_nan(text: &[u8]) -> Vec<u8> {
+    const WORDS: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
+    let mut out = Vec::with_capacity(text.len());
+    let (mut at, mut inside) = (0, false);
+    while let Some(&byte) = text.get(at) {
+        let word = WORDS.iter().find(|word| !inside && text[at..].starts_with(word));
+        if let Some(word) = word {
+            out.extend_from_slice(b"null");
+            at += word.len();
+            continue;
+        }
+        // An escaped character goes along with its backslash, so that an escaped quote ends nothing.
+        let length = if inside && byte == b'\\' { 2 } else { 1 };
+        inside ^= byte == b'"';
+        out.extend(text[at..].iter().take(length));
+        at += length;
+    }
+    out
 }
 
 /// What Brain is told of one call.
@@ -160,5 +189,26 @@ pub(crate) mod read {
     #[derive(Deserialize)]
     pub(crate) struct EventsListed {
         pub(crate) events: Vec<Map<String, Value>>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_none_are_read_as_null() {
+        let text = br#"{"a":NaN,"b":[-Infinity,Infinity,1],"c":"NaN \" NaN \\","d":"Infinity"}"#;
+        let expected = json!({"a": null, "b": [null, null, 1], "c": "NaN \" NaN \\", "d": "Infinity"});
+        assert_eq!(from_json::<Value>(text), Some(expected));
+    }
+
+    #[test]
+    fn what_is_no_json_stays_so() {
+        for text in ["", "<html>", "{\"a\":", "{\"a\":NaN", "\"\\"] {
+            assert_eq!(from_json::<Value>(text.as_bytes()), None, "{text}");
+        }
     }
 }

@@ -12,18 +12,15 @@
 //! # Ok(()) }
 //! ```
 
-mod json;
 mod records;
 mod timeline;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use serde::de::DeserializeOwned;
-use tokio::task::JoinHandle;
 use url::Url;
 
 pub use records::{EventRecord, Events, SessionRecord};
@@ -31,7 +28,7 @@ pub use timeline::{Entry, Timeline};
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::server::{Answer, BackgroundRuntime, endpoint, exchange, plain_http};
+use crate::server::{AbortOnDropHandle, BackgroundRuntime, endpoint, plain_http, send};
 use crate::token::SessionId;
 use crate::wire::{self, read};
 
@@ -136,55 +133,26 @@ impl Reader {
         server: &'static str,
         request: reqwest::RequestBuilder,
     ) -> Result<T> {
-        let answer = async move {
-            let answer = exchange(server, request, MOST, ANSWER).await?;
-            understood(server, &answer)
-        };
-        OnThread(self.0.link.spawn(answer)).await
+        let task = self.0.link.spawn(async move { send(server, request, MOST, ANSWER).await?.decode(remedy) });
+        let ended = |_| Err(Error::new(Kind::Thread("the reader's thread has ended")));
+        AbortOnDropHandle::new(task).await.unwrap_or_else(ended)
     }
 }
 
-/// What an answer says. Nothing of one that is no JSON is ever shown: an error page of the servers tells secrets.
-fn understood<T: DeserializeOwned>(server: &'static str, answer: &Answer) -> Result<T> {
-    let status = answer.status;
-    if !answer.is_json {
-        return Err(Error::new(Kind::UnexpectedResponse { server, status, what: "a page that is not JSON" }));
-    }
-    if status == 200 {
-        let broken = Kind::UnexpectedResponse { server, status, what: "JSON of another shape" };
-        return json::read(&answer.body).ok_or_else(|| Error::new(broken));
-    }
-    let remedy = match status {
+/// What to do about a rejection.
+fn remedy(status: u16) -> &'static str {
+    match status {
         401 => "check the user token: it is wrong or has expired; log in again",
         403 => "check that the person belongs to the project, and the agent too",
         404 => "check the agent's id and the project's",
         400 => "check the ids: each is a UUID",
         _ => "try again later, or look into the server's log",
-    };
-    Err(Error::new(Kind::Rejected { server, status, word: wire::error_code(&answer.body), remedy }))
+    }
 }
 
 fn header(value: &str, what: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(value.trim())
         .map_err(|_| Error::config(format!("the {what} holds characters that no HTTP header can carry; copy it again")))
-}
-
-/// A request on the reader's thread; dropping it ends the request.
-struct OnThread<T>(JoinHandle<Result<T>>);
-
-impl<T> Future for OnThread<T> {
-    type Output = Result<T>;
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Result<T>> {
-        let ended = |_| Err(Error::new(Kind::Thread("the reader's thread has ended")));
-        std::pin::Pin::new(&mut self.0).poll(context).map(|joined| joined.unwrap_or_else(ended))
-    }
-}
-
-impl<T> Drop for OnThread<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl fmt::Debug for Reader {

@@ -7,13 +7,12 @@ use std::task::{Context, Poll};
 
 use http::HeaderValue;
 use serde_json::{Map, Value};
-use tokio::task::JoinHandle;
 
 use crate::client::Client;
 use crate::client::connection::Connection;
 use crate::config::KeySource;
 use crate::error::{Error, Kind, Result};
-use crate::server::{Answer, endpoint, exchange};
+use crate::server::{AbortOnDropHandle, ServerResponse, endpoint, send};
 use crate::session::Session;
 use crate::token::Grant;
 use crate::wire;
@@ -26,7 +25,7 @@ const ANSWER_LIMIT: usize = 64 * 1024;
 pub(crate) struct Opening(Started);
 
 enum Started {
-    Running(JoinHandle<Result<Session>>),
+    Running(AbortOnDropHandle<Result<Session>>),
     Refused(Option<Error>),
 }
 
@@ -39,7 +38,10 @@ impl Opening {
             client.process().and_then(|process| process.pause.turn(client.world()).map(drop).map(|()| process))
         };
         Self(match started {
-            Ok(process) => Started::Running(process.link.spawn(within_limits(client.clone(), process.clone(), meta))),
+            Ok(process) => {
+                let opening = within_limits(client.clone(), process.clone(), meta);
+                Started::Running(AbortOnDropHandle::new(process.link.spawn(opening)))
+            }
             Err(error) => Started::Refused(Some(error)),
         })
     }
@@ -53,14 +55,6 @@ impl Future for Opening {
         match &mut self.0 {
             Started::Running(task) => Pin::new(task).poll(cx).map(|joined| joined.unwrap_or_else(|_| Err(ended()))),
             Started::Refused(error) => Poll::Ready(Err(error.take().unwrap_or_else(ended))),
-        }
-    }
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if let Started::Running(task) = &self.0 {
-            task.abort();
         }
     }
 }
@@ -131,7 +125,7 @@ async fn create(client: &Client, process: &Connection, key: HeaderValue, body: V
         .header(wire::header::AGENT_KEY, key)
         .header(http::header::CONTENT_TYPE, "application/json")
         .body(body);
-    read_grant(&exchange(UASAM, request, ANSWER_LIMIT, settings.open_timeout).await?)
+    read_grant(&send(UASAM, request, ANSWER_LIMIT, settings.open_timeout).await?)
 }
 
 /// Reading a file blocks, so it happens on another thread.
@@ -140,24 +134,14 @@ async fn reread(key: KeySource) {
     let _ = tokio::task::spawn_blocking(move || key.reread()).await;
 }
 
-/// What UASAM's answer to the opening of a session means.
-fn read_grant(answer: &Answer) -> Result<Grant> {
-    let status = answer.status;
-    let other = |what| Error::new(Kind::UnexpectedResponse { server: UASAM, status, what });
-    if !answer.is_json {
-        return Err(other("a page that is not JSON"));
-    }
-    if status != 200 {
-        let remedy = match status {
-            401 => {
-                "check the agent key: it is wrong, revoked or expired (a key lives 30 days); copy it anew from OTAS, or have it issued again"
-            }
-            500.. => "look into the log of UASAM",
-            _ => "check that the URL names a UASAM of this protocol",
-        };
-        return Err(Error::new(Kind::Rejected { server: UASAM, status, word: wire::error_code(&answer.body), remedy }));
-    }
-    let created: wire::SessionCreated =
-        serde_json::from_slice(&answer.body).map_err(|_| other("JSON that holds no session"))?;
-    Grant::read(&created.response.jwt_token).ok_or_else(|| other("a token that cannot be decoded"))
+/// Reads the token out of UASAM's response to the opening of a session.
+fn read_grant(response: &ServerResponse) -> Result<Grant> {
+    let created: wire::SessionCreated = response.decode(|status| match status {
+        401 => {
+            "check the agent key: it is wrong, revoked or expired (a key lives 30 days); copy it anew from OTAS, or have it issued again"
+        }
+        500.. => "look into the log of UASAM",
+        _ => "check that the URL names a UASAM of this protocol",
+    })?;
+    Grant::read(&created.response.jwt_token).ok_or_else(|| response.unexpected("a token that cannot be decoded"))
 }
