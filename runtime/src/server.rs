@@ -1,4 +1,4 @@
-//! A thread of the library's own with its runtime, and the plain HTTP client that talks to UASAM and Brain.
+//! What talks to UASAM and Brain: a background runtime, a plain HTTP client, and one request at a time.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,21 +16,19 @@ use url::{Host, Url};
 use crate::error::{Error, Kind, Result};
 use crate::wire;
 
-/// One thread with a runtime of its own, so that any runtime of the caller will do: without timers, without I/O, or dropped already.
-/// Dropping the link ends the thread.
+/// A thread with a runtime of its own, so that the caller's may lack timers or I/O, or be gone.
+///
+/// Dropping it ends the thread.
 pub(crate) struct BackgroundRuntime {
     handle: Handle,
     _running: oneshot::Sender<()>,
 }
 
 impl BackgroundRuntime {
-    /// Starts the thread.
     pub(crate) fn start(name: &str) -> Result<Self> {
         let failed = |cause: std::io::Error| {
-            Error::with_source(
-                Kind::Thread("the library's thread cannot be started; the system refuses threads or files"),
-                cause,
-            )
+            let text = "the background thread cannot be started; check the limits on threads and open files";
+            Error::with_source(Kind::Thread(text), cause)
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
@@ -38,15 +36,15 @@ impl BackgroundRuntime {
         std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                // Ends with an error when the link is dropped: that is the signal.
+                // Returns an error when the sender is dropped, which is the signal to end.
                 let _ = runtime.block_on(dropped);
             })
             .map_err(failed)?;
         Ok(Self { handle, _running: running })
     }
 
-    /// Runs a future on the thread. The handle may be awaited anywhere.
-    #[expect(clippy::disallowed_methods, reason = "the one door to tasks: they run on the library's thread")]
+    /// Runs a future on the thread. The handle can be awaited on any runtime.
+    #[expect(clippy::disallowed_methods, reason = "the only place that spawns: on the library's own thread")]
     pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -56,29 +54,34 @@ impl BackgroundRuntime {
     }
 }
 
-/// A client for one server: it follows no redirect (the key must not travel), and asks no proxy for a loopback address.
-pub(crate) fn plain_http(base: &Url, connect: Duration) -> Result<reqwest::Client> {
+/// A client for one server. It follows no redirect, because the agent key must not travel, and uses no
+/// proxy for a loopback address.
+pub(crate) fn plain_http(base: &Url, connect_timeout: Duration) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .user_agent(concat!("otas-rust/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(connect);
+        .connect_timeout(connect_timeout);
     if is_loopback(base) {
         builder = builder.no_proxy();
     }
     build(builder)
 }
 
-/// Builds a client; what would panic inside (no TLS provider installed) is an error as well.
+/// Builds a client. A panic inside, as without a TLS provider, becomes an error.
 pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
-    let failed = "the HTTP client cannot be built; check the TLS set-up: a provider, and root certificates";
+    let kind = |remedy| Kind::config("HTTP client", "it cannot be built", remedy);
     match catch_unwind(AssertUnwindSafe(|| builder.build())) {
         Ok(Ok(client)) => Ok(client),
-        Ok(Err(cause)) => Err(Error::with_source(Kind::Config(failed.into()), cause)),
-        Err(_) => Err(Error::config(format!(
-            "{failed}; with the feature `rustls-no-provider`, install one before the first session"
-        ))),
+        Ok(Err(cause)) => {
+            let remedy = "check the TLS provider, the root certificates, and the function given to `http_client`";
+            Err(Error::with_source(kind(remedy), cause))
+        }
+        Err(_) => {
+            let remedy = "with the feature `rustls-no-provider`, install a TLS provider before the first session";
+            Err(Error::new(kind(remedy)))
+        }
     }
 }
 
@@ -92,7 +95,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The path of an endpoint below a base URL, which ends with a slash.
+/// Appends an endpoint's path to a base URL, which ends with a slash.
 pub(crate) fn endpoint(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}{}", base.path(), path.trim_start_matches('/')));

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use crate::client::breaker::Pause;
 use crate::config::Settings;
 use crate::delivery::{Delivery, Threads};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::server::{BackgroundRuntime, plain_http};
 
 /// How many sessions are being opened at a time; each costs the server a fifth of a second.
@@ -26,9 +26,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn start(settings: &Settings, id: u32) -> Result<Self> {
-        let Some(key) = settings.key.clone() else {
-            return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
-        };
+        let key = settings.key.clone().ok_or_else(|| Error::new(Kind::Disabled))?;
         let uasam = plain_http(&settings.uasam, settings.connect_timeout)?;
         let link = Arc::new(BackgroundRuntime::start("otas")?);
         let timers = link.clone();

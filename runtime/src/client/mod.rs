@@ -256,10 +256,10 @@ impl Client {
     pub(crate) fn went_without_session(&self, error: &Error) {
         self.0.counts.without_session.fetch_add(1, Ordering::Relaxed);
         // That the key is refused is said once, where it happens.
-        if error.is_backing_off() || error.is_key_refusal() {
+        if error.is_backing_off() || error.is_key_rejected() {
             tracing::debug!(target: "otas", %error, "a call runs without a session");
         } else {
-            warn::emit(&format!("a call runs without a session: {}", error.with_causes()));
+            warn::emit(&format!("a call runs without a session: {error:#}"));
         }
     }
 

@@ -34,7 +34,7 @@ impl Pool {
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let pool = Self::default();
         if !settings.disabled {
-            pool.lock().push((here(), Sender::new(crate::server::build(prepared((settings.http)()))?)));
+            pool.lock().push((here(), Sender::new(crate::server::build(prepared(builder(settings)))?)));
         }
         Ok(pool)
     }
@@ -79,9 +79,13 @@ impl Sender {
 /// The sender for this runtime and the settings of `client`.
 pub(crate) fn sender(client: Option<&Client>) -> reqwest::Result<Arc<Sender>> {
     match client {
-        Some(client) => client.pool().get(|| (client.settings().http)()),
+        Some(client) => client.pool().get(|| builder(client.settings())),
         None => PLAIN.get(reqwest::Client::builder),
     }
+}
+
+fn builder(settings: &Settings) -> reqwest::ClientBuilder {
+    (settings.http_client)().default_headers(settings.default_headers.clone())
 }
 
 fn here() -> Option<Id> {

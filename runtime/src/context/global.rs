@@ -63,7 +63,11 @@ pub(crate) fn is_off() -> bool {
 /// [`is_config`](Error::is_config): there is a default client already, by an earlier `init`, or because a session or a request needed one.
 pub fn init(client: Client) -> Result<FlushGuard> {
     PROCESS.set(client.clone()).map_err(|_| {
-        Error::config("the default client is there already; call `otas::init` once, before the first session and the first request")
+        Error::config(
+            "`otas::init`",
+            "there is a default client already",
+            "call it once, before the first session and request",
+        )
     })?;
     Ok(FlushGuard { client })
 }
@@ -145,7 +149,7 @@ fn of_process() -> Result<Client> {
     drop(last); // warnings run the code of a subscriber, which may come back here
     match &built {
         Ok(client) => client.warn_of_doubtful_settings(),
-        Err(error) => warn::emit(&format!("no session is opened: {}", error.with_causes())),
+        Err(error) => warn::emit(&format!("no session is opened: {error:#}")),
     }
     built
 }

@@ -122,11 +122,11 @@ impl Shape<'_> {
         log::Event {
             project_id: text::visible(self.project_id),
             path: path(&event.path),
-            method: text::visible(text::cut_chars(&event.method, log::METHOD)),
+            method: text::visible(text::cut_chars(&event.method, log::MAX_METHOD_CHARS)),
             status_code: event.status,
             latency_ms: milliseconds(event.latency),
-            request_size_bytes: event.request.size.min(log::LARGEST),
-            response_size_bytes: event.response.size.min(log::LARGEST),
+            request_size_bytes: event.request.size.min(log::MAX_INT),
+            response_size_bytes: event.response.size.min(log::MAX_INT),
             request_headers: headers(&event.request, self.room.headers),
             response_headers: headers(&event.response, self.room.headers),
             request_body: self.body(&event.request),
@@ -168,8 +168,8 @@ pub(super) fn milliseconds(duration: Duration) -> f64 {
 /// Cut after NULs became visible, which makes them longer.
 fn path(path: &str) -> Cow<'_, str> {
     match text::visible(path) {
-        Cow::Borrowed(path) => Cow::Borrowed(text::cut(path, log::PATH)),
-        Cow::Owned(path) => Cow::Owned(text::cut(&path, log::PATH).to_owned()),
+        Cow::Borrowed(path) => Cow::Borrowed(text::cut(path, log::MAX_PATH_BYTES)),
+        Cow::Owned(path) => Cow::Owned(text::cut(&path, log::MAX_PATH_BYTES).to_owned()),
     }
 }
 
@@ -178,5 +178,5 @@ fn long(value: &str) -> Cow<'_, str> {
 }
 
 fn content_type(message: &Message) -> Option<Cow<'_, str>> {
-    message.content_type.as_deref().map(|kind| text::visible(text::cut_chars(kind, log::CONTENT_TYPE)))
+    message.content_type.as_deref().map(|kind| text::visible(text::cut_chars(kind, log::MAX_CONTENT_TYPE_CHARS)))
 }

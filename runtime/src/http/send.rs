@@ -29,7 +29,7 @@ pub(crate) fn send(way: Way, mut request: Request) -> impl Future<Output = reqwe
     async move {
         let sender = pool::sender(way.client())?;
         let settings = way.client().map(Client::settings);
-        let most = settings.map_or(REDIRECTS, |settings| settings.redirects);
+        let most = settings.map_or(REDIRECTS, |settings| settings.max_redirects);
         let limit = request.timeout().copied().or(settings.and_then(|settings| settings.request_timeout));
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let mut border = Border::new(&way, &mut request, limit).await;
@@ -97,7 +97,7 @@ impl<'a> Border<'a> {
         } else if let Some(stretch) = &mut self.stretch {
             stretch.goes_on(request);
         } else if let (Some(session), Some(grant)) = (self.session, &self.grant) {
-            self.stretch = Some(Stretch::begin(session, grant.origin.clone(), request));
+            self.stretch = Some(Stretch::begin(session, grant.credentials.clone(), request));
         }
     }
 
@@ -113,7 +113,7 @@ impl<'a> Border<'a> {
             }
         }
         let safe = !self.been_outside || matches!(*request.method(), Method::GET | Method::HEAD);
-        let token = self.by_hand.as_ref().or(self.grant.as_ref().map(|grant| &grant.origin.token));
+        let token = self.by_hand.as_ref().or(self.grant.as_ref().map(|grant| &grant.credentials.token));
         if let Some(token) = token.filter(|_| inside && safe) {
             request.headers_mut().insert(&redirect::SESSION_TOKEN, token.clone());
         }

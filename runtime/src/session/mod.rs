@@ -251,8 +251,8 @@ impl Session {
             }
             Err(error) => {
                 // That the key is refused is said once, for all sessions.
-                if renewal.failed.is_none() && !error.is_key_refusal() {
-                    warn::emit(&format!("session {previous} could not be renewed yet: {}", error.with_causes()));
+                if renewal.failed.is_none() && !error.is_key_rejected() {
+                    warn::emit(&format!("session {previous} could not be renewed yet: {error:#}"));
                 }
                 renewal.failed(error.clone(), client.world().now());
                 Err(error)

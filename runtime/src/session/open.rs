@@ -15,9 +15,8 @@ use crate::error::{Error, Kind, Result};
 use crate::server::{AbortOnDropHandle, ServerResponse, endpoint, send};
 use crate::session::Session;
 use crate::token::Grant;
-use crate::wire;
+use crate::wire::{self, UASAM};
 
-const UASAM: &str = "UASAM";
 /// The real answer has some 400 bytes.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
@@ -71,7 +70,7 @@ async fn within_limits(client: Client, process: Arc<Connection>, meta: Map<Strin
     let granted = tokio::time::timeout_at(deadline, grant(client, &process, &meta)).await.map_err(late);
     let granted = granted.and_then(|granted| granted);
     match &granted {
-        Err(error) if error.is_failure_of_server() => turn.failed(),
+        Err(error) if error.is_server_failure() => turn.failed(),
         _ => turn.answered(),
     }
     let grant = granted?;
@@ -84,9 +83,7 @@ async fn within_limits(client: Client, process: Arc<Connection>, meta: Map<Strin
 /// Asks for a token; once more where the key was refused and there is another one by now. A file is read before, so that a key that is
 /// exchanged in it is in use before the old one is refused.
 async fn grant(client: &Client, process: &Connection, meta: &Map<String, Value>) -> Result<Grant> {
-    let Some(key) = client.settings().key.clone() else {
-        return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
-    };
+    let key = client.settings().key.clone().ok_or_else(|| Error::new(Kind::Disabled))?;
     let body = serde_json::to_vec(&wire::CreateSession { meta })
         .map_err(|cause| Error::with_source(Kind::InvalidMeta("the meta cannot be written as JSON".into()), cause))?;
     if key.is_file() {
@@ -98,15 +95,15 @@ async fn grant(client: &Client, process: &Connection, meta: &Map<String, Value>)
         granted = create(client, process, key.current(), body).await;
     }
     match &granted {
-        Ok(_) => key.has_worked(),
-        Err(error) if error.is_key_refusal() => key.was_refused(error),
+        Ok(_) => key.accepted(),
+        Err(error) if error.is_key_rejected() => key.rejected(error),
         Err(_) => {}
     }
     granted
 }
 
 fn refused(granted: &Result<Grant>) -> bool {
-    granted.as_ref().is_err_and(Error::is_key_refusal)
+    granted.as_ref().is_err_and(Error::is_key_rejected)
 }
 
 /// Whether there is another key than the one that was used. A call that runs beside this one may have read it already.
@@ -138,10 +135,11 @@ async fn reread(key: KeySource) {
 fn read_grant(response: &ServerResponse) -> Result<Grant> {
     let created: wire::SessionCreated = response.decode(|status| match status {
         401 => {
-            "check the agent key: it is wrong, revoked or expired (a key lives 30 days); copy it anew from OTAS, or have it issued again"
+            "check the agent key: it is wrong, revoked or expired (a key is valid for 30 days); copy it again from OTAS, \
+             or have it issued again"
         }
-        500.. => "look into the log of UASAM",
-        _ => "check that the URL names a UASAM of this protocol",
+        500.. => "check the log of UASAM",
+        _ => "check that the URL is that of a UASAM with this protocol",
     })?;
-    Grant::read(&created.response.jwt_token).ok_or_else(|| response.unexpected("a token that cannot be decoded"))
+    Grant::decode(&created.response.jwt_token).ok_or_else(|| response.unexpected("a token that cannot be decoded"))
 }
