@@ -1,4 +1,4 @@
-//! Whether a URL is within the project domain: pure, without network, clock or configuration.
+//! Decides whether a URL is within the project domain, from the two alone.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,13 +15,13 @@ const WRITE: &str = "write base URLs like `https://api.example.com`";
 /// Written as comma-separated base URLs. A URL is within one of them if and only if
 ///
 /// * the scheme is the same (`http` is not `https`),
-/// * the host is the same after normalization by the URL parser (no suffix matching, and `localhost`
-///   is not `127.0.0.1`),
+/// * the host is the same after normalization by the URL parser (no suffix matching, and
+///   `localhost` is not `127.0.0.1`),
 /// * the effective port is the same (`https://a` is `https://a:443`),
 /// * the path begins with the base's path, in whole segments (`/api` covers `/api/x`, not `/apix`).
 ///
-/// `https://*.example.com` covers every subdomain of `example.com`, but not `example.com` itself. The
-/// empty text is a domain that covers nothing, and so is the [`Default`].
+/// `https://*.example.com` covers every subdomain of `example.com`, but not `example.com` itself.
+/// The empty text is a domain that covers nothing, and so is the [`Default`].
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -86,9 +86,9 @@ impl FromStr for ProjectDomain {
     ///
     /// # Errors
     ///
-    /// [`is_config`](Error::is_config): a part is not a base URL. It is a bare host (the text suggests
-    /// the URL), has a scheme other than `http` and `https`, a user name, a password, a query or a
-    /// fragment, or a `*` anywhere but in front of a domain name.
+    /// [`is_config`](Error::is_config): a part is not a base URL. It is a bare host (the text
+    /// suggests the URL), has a scheme other than `http` and `https`, a user name, a password, a
+    /// query or a fragment, or a `*` anywhere but in front of a domain name.
     fn from_str(text: &str) -> Result<Self> {
         Self::parse(text, "project domain")
     }
@@ -140,7 +140,7 @@ impl Base {
         })
     }
 
-    /// Rejects parts that a base URL must not have, without quoting them: there may be a password.
+    /// Rejects what a base URL must not have, unquoted: there may be a password.
     fn check(url: &Url, setting: &str) -> Result<()> {
         let (problem, remedy) = if !matches!(url.scheme(), "http" | "https") {
             ("a URL has a scheme that is neither `http` nor `https`", WRITE)
@@ -200,8 +200,9 @@ impl HostRule {
     }
 }
 
-/// Whether a message may show the text: it looks like a host, perhaps with a port and a path, and
-/// not like a misplaced key or password.
+/// Whether a message may show the text: it is not a misplaced key or password.
+///
+/// A host may have a port and a path.
 fn looks_like_host(text: &str) -> bool {
     let host = text.split(['/', ':']).next().unwrap_or_default();
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '*' | ':' | '/' | '[' | ']');
@@ -213,10 +214,10 @@ fn segments(url: &Url) -> impl Iterator<Item = &str> {
     url.path_segments().into_iter().flatten()
 }
 
-/// Whether a server that decodes the path once more, or ignores what follows a `;`, would leave the
-/// directory, as with `/api/..%2fadmin` or `/api/..;/admin`.
+/// Whether a server might read the path as leading out of its directory.
 ///
-/// The URL parser has resolved every other form of `..`.
+/// Some decode it once more (`/api/..%2fadmin`), others ignore what follows a `;`
+/// (`/api/..;/admin`). The URL parser has resolved every other form of `..`.
 fn may_climb(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let decoded = path.replace("%2f", "/").replace("%5c", "/").replace("%2e", ".").replace("%3b", ";");

@@ -1,4 +1,4 @@
-//! The one error of this crate: opaque, cheap to clone, with its cause and its remedy in the text.
+//! The error type of this crate: opaque, cheap to clone, with a remedy in its text.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a session could not be opened, a configuration used, or a record read.
 ///
 /// The text says what happened and what to do about it. [`source`](std::error::Error::source) keeps
-/// the cause, and `{error:#}` appends it. No message contains the agent key, a token, or the text of
-/// an HTML page.
+/// the cause, and `{error:#}` appends it. No message contains the agent key, a token, or the text
+/// of an HTML page.
 ///
 /// The kinds may grow, so they are asked for by predicate:
 ///
@@ -63,7 +63,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// A wrong setting. `setting` is what the caller would search for: a variable, a field or a line.
+    /// A wrong setting: a variable, a field or a line, by the name to search for.
     pub(crate) fn config(setting: impl fmt::Display, problem: impl fmt::Display, remedy: impl fmt::Display) -> Self {
         Self::Config(format!("{setting}: {problem}; {remedy}"))
     }
@@ -120,7 +120,7 @@ impl Error {
         matches!(self.kind(), Kind::Unreachable { .. })
     }
 
-    /// Returns true if an OTAS server rejected the agent key, the user token or the request.
+    /// Returns true if OTAS rejected the agent key, the user token or the request.
     pub fn is_rejected(&self) -> bool {
         matches!(self.kind(), Kind::Rejected { .. })
     }
@@ -137,7 +137,9 @@ impl Error {
         matches!(self.kind(), Kind::BackingOff { .. })
     }
 
-    /// Returns true if the meta cannot be serialized, is not a JSON object, or is too large.
+    /// Returns true if the meta is not a JSON object, or over 1 MiB.
+    ///
+    /// Also if its `Serialize` implementation failed.
     pub fn is_invalid_meta(&self) -> bool {
         matches!(self.kind(), Kind::InvalidMeta(_))
     }
@@ -161,8 +163,9 @@ impl Error {
         matches!(self.kind(), Kind::Rejected { status: 401, .. })
     }
 
-    /// Whether the server was unable to respond properly, rather than rejecting the request: a row of
-    /// these opens the circuit breaker.
+    /// Whether the server failed, rather than rejecting the request.
+    ///
+    /// Several of these in a row open the circuit breaker.
     pub(crate) fn is_server_failure(&self) -> bool {
         self.is_timeout() || self.is_unreachable() || self.status().is_some_and(|status| status >= 500)
     }
@@ -201,14 +204,11 @@ impl fmt::Display for Kind {
                 write!(f, "; {remedy}")
             }
             Self::UnexpectedResponse { server, status, what } => {
-                write!(
-                    f,
-                    "{server} responded with status {status} and {what}; check that its URL is that of an OTAS server"
-                )
+                write!(f, "{server} responded with status {status} and {what}; check that its URL is correct")
             }
             Self::BackingOff { failures, retry_in } => write!(
                 f,
-                "no session is opened for another {retry_in:.1?} after {failures} failures in a row; see the first warning for the cause"
+                "no session is opened for another {retry_in:.1?} after {failures} failures in a row; see the first warning"
             ),
             Self::Forked => f.write_str("this session was opened by another process; open a session in this one"),
             Self::Thread(text) => f.write_str(text),

@@ -1,4 +1,4 @@
-//! What talks to UASAM and Brain: a background runtime, a plain HTTP client, and one request at a time.
+//! Talks to UASAM and Brain from a background thread.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,9 +16,9 @@ use url::{Host, Url};
 use crate::error::{Error, Kind, Result};
 use crate::wire;
 
-/// A thread with a runtime of its own, so that the caller's may lack timers or I/O, or be gone.
+/// A thread with a runtime of its own; dropping this ends it.
 ///
-/// Dropping it ends the thread.
+/// The caller's runtime may lack timers or I/O, or have been shut down.
 pub(crate) struct BackgroundRuntime {
     handle: Handle,
     _running: oneshot::Sender<()>,
@@ -54,8 +54,10 @@ impl BackgroundRuntime {
     }
 }
 
-/// A client for one server. It follows no redirect, because the agent key must not travel, and uses no
-/// proxy for a loopback address.
+/// Builds a client for one server.
+///
+/// It follows no redirect, because the agent key must not travel, and uses no proxy for a loopback
+/// address.
 pub(crate) fn plain_http(base: &Url, connect_timeout: Duration) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -111,15 +113,15 @@ pub(crate) struct ServerResponse {
 }
 
 impl ServerResponse {
-    /// Decodes the JSON body of a `200`; any other status is a rejection, for which `remedy` says what to do.
+    /// Decodes the JSON body of a `200`; any other status is a rejection.
     ///
-    /// The text of a response that is not JSON is never shown: the servers' error pages print secrets.
+    /// Nothing of a response that is not JSON is shown: the servers' error pages contain secrets.
     pub(crate) fn decode<T: DeserializeOwned>(&self, remedy: fn(u16) -> &'static str) -> Result<T> {
         if !self.is_json {
             return Err(self.unexpected("a page that is not JSON"));
         }
         if self.status == 200 {
-            return wire::from_json(&self.body).ok_or_else(|| self.unexpected("JSON of another shape"));
+            return wire::from_json(&self.body).ok_or_else(|| self.unexpected("JSON of an unexpected shape"));
         }
         Err(Error::new(Kind::Rejected {
             server: self.server,
@@ -135,7 +137,9 @@ impl ServerResponse {
     }
 }
 
-/// Sends a request and reads at most `max_body` bytes of its response. Errors hold neither URL nor body.
+/// Sends a request and reads at most `max_body` bytes of its response.
+///
+/// Errors contain neither the URL nor the body.
 pub(crate) async fn send(
     server: &'static str,
     request: reqwest::RequestBuilder,

@@ -1,4 +1,4 @@
-//! The session token: a secret that cannot be leaked by accident, and what its claims say.
+//! The session token, which cannot be leaked by accident, and its claims.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,8 @@ use serde::Deserialize;
 
 /// The id of a session, as OTAS shows it.
 ///
-/// It is not a secret: print it, log it, or pass it to another process, which opens its own session.
+/// It is not a secret: it may be printed, logged and passed to other processes (which open sessions
+/// of their own).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Arc<str>);
 
@@ -117,7 +118,7 @@ impl Grant {
         Token(self.credentials.token.clone())
     }
 
-    /// Decodes a JWT without verifying its signature; `None` if it is not a session token.
+    /// Decodes a JWT, without verifying it; `None` if it is not a session token.
     pub(crate) fn decode(jwt: &str) -> Option<Self> {
         let mut parts = jwt.split('.');
         let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);

@@ -1,4 +1,4 @@
-//! The protocol: header names, paths, JSON shapes and error codes; the only file with such strings.
+//! The protocol: every header name, path, JSON shape and error code of the servers.
 
 use serde::de::DeserializeOwned;
 
@@ -68,9 +68,9 @@ pub(crate) fn error_code(body: &[u8]) -> Option<String> {
     (!code.is_empty() && code.len() <= 64 && code.bytes().all(plain)).then(|| code.to_owned())
 }
 
-/// Parses JSON as the servers write it: like Python, with `NaN` and `Infinity` for numbers that some client stored.
+/// Parses JSON, reading `NaN` and `Infinity` as `null`.
 ///
-/// Falls back to reading those as `null`.
+/// The servers write these, as Python does, if a client has stored such a number.
 pub(crate) fn from_json<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
     serde_json::from_slice(text).ok().or_else(|| serde_json::from_slice(&without_nan(text)).ok())
 }
@@ -86,7 +86,7 @@ fn without_nan(text: &[u8]) -> Vec<u8> {
             at += literal.len();
             continue;
         }
-        // An escaped character is skipped with its backslash, so that an escaped quote ends nothing.
+        // Skip an escaped character with its backslash: an escaped quote ends nothing.
         let length = if inside && byte == b'\\' { 2 } else { 1 };
         inside ^= byte == b'"';
         out.extend(text[at..].iter().take(length));
@@ -140,7 +140,7 @@ pub(crate) mod log {
         pub(crate) metadata: Metadata<'a>,
     }
 
-    /// Lets a reader sort events and find duplicates; Brain itself only records the time of arrival.
+    /// Lets a reader sort events and find duplicates; Brain only records the arrival.
     #[derive(Serialize)]
     pub(crate) struct Metadata<'a> {
         pub(crate) event_id: &'a str,

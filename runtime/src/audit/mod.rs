@@ -1,4 +1,4 @@
-//! Reads back the sessions of an agent, and the events of a session, with a user's token.
+//! Reads back sessions and their events, with a user's token.
 //!
 //! ```no_run
 //! # async fn run() -> otas::Result<()> {
@@ -56,8 +56,8 @@ impl Reader {
     /// # Errors
     ///
     /// * [`is_disabled`](Error::is_disabled): OTAS is disabled.
-    /// * [`is_config`](Error::is_config): there is no user token (`OTAS_USER_TOKEN`) or no project id
-    ///   (`OTAS_PROJECT_ID`), or the HTTP client cannot be built.
+    /// * [`is_config`](Error::is_config): there is no user token (`OTAS_USER_TOKEN`) or no project
+    ///   id (`OTAS_PROJECT_ID`), or the HTTP client cannot be built.
     /// * Otherwise, the thread cannot be started.
     pub fn new(config: &Config) -> Result<Self> {
         let settings = &config.0;
@@ -84,10 +84,10 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// * [`is_rejected`](Error::is_rejected): the user token is wrong or has expired, or the user or the
-    ///   agent does not belong to the project.
-    /// * [`is_unreachable`](Error::is_unreachable), [`is_timeout`](Error::is_timeout): UASAM is down, or
-    ///   took over 30 seconds.
+    /// * [`is_rejected`](Error::is_rejected): the user token is wrong or has expired, or the user
+    ///   or the agent does not belong to the project.
+    /// * [`is_unreachable`](Error::is_unreachable), [`is_timeout`](Error::is_timeout): UASAM is
+    ///   down, or took over 30 seconds.
     /// * [`is_unexpected_response`](Error::is_unexpected_response): the response is not a list of
     ///   sessions, or is larger than 64 MiB.
     pub async fn sessions(&self, agent_id: &str) -> Result<Vec<SessionRecord>> {
@@ -105,8 +105,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// As [`sessions`](Self::sessions), for Brain, and [`is_rejected`](Error::is_rejected) also if one of
-    /// the ids is not a UUID.
+    /// As [`sessions`](Self::sessions), for Brain, and [`is_rejected`](Error::is_rejected) also if
+    /// one of the ids is not a UUID.
     pub async fn events(&self, agent_id: &str, session_id: &SessionId) -> Result<Events> {
         let (http, base) = &self.0.brain;
         // Brain compares ids by their text, which it writes in lower case.

@@ -16,7 +16,7 @@ pub struct SessionRecord {
     pub id: SessionId,
     /// The agent that opened it.
     pub agent_id: String,
-    /// When it was opened, by the server's clock; `None` if the server's text is not a time.
+    /// When it was opened, by the server's clock; `None` if that cannot be parsed.
     pub created_at: Option<SystemTime>,
     /// The meta that it was opened with.
     pub meta: Value,
@@ -93,29 +93,28 @@ impl<'a> IntoIterator for &'a Events {
 
 /// An event as Brain stores it.
 ///
-/// It may have been written by any client with the agent key, so no field is certain to be present or
-/// true.
+/// Any client with the agent key may have written it, so nothing in it is certain to be true. Fields
+/// marked *this library* are `None` in the events of other clients.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EventRecord {
-    /// The event's id, the same in duplicate deliveries; `None` if another client wrote the event.
+    /// The event's id, the same in duplicate deliveries (*this library*).
     pub id: Option<String>,
-    /// The position of the call among its session's, by start; `None` if another client wrote the event.
+    /// The position of the call among its session's, by start (*this library*).
     pub sequence: Option<u64>,
-    /// When the call started, by the agent's clock; `None` if another client wrote the event.
+    /// When the call started, by the agent's clock (*this library*).
     pub started_at: Option<SystemTime>,
     /// When the event arrived, by Brain's clock.
     pub arrived_at: Option<SystemTime>,
     /// The request's method.
     pub method: String,
-    /// The host that was called, with its port unless it is the scheme's default; `None` if another
-    /// client wrote the event.
+    /// The host, with its port unless that is the scheme's default (*this library*).
     pub host: Option<String>,
     /// The URL's path.
     pub path: String,
     /// The response's status; 0 if there was none.
     pub status: u16,
-    /// From the start of the call to the end of the response; `None` if the stored number is invalid.
+    /// From the start of the call to the end of the response; `None` if not a number.
     pub latency: Option<Duration>,
     /// The bytes sent.
     pub request_size: u64,
@@ -123,8 +122,9 @@ pub struct EventRecord {
     pub response_size: u64,
     /// Why the call failed, if it did.
     pub error: Option<String>,
-    /// How the call ended: `complete`, `failed`, `dropped` or `cancelled`; `None` if another client wrote
-    /// the event.
+    /// How the call ended (*this library*).
+    ///
+    /// One of `complete`, `failed`, `dropped` and `cancelled`.
     pub end: Option<String>,
     /// All fields that Brain stores, under its own names.
     pub fields: Map<String, Value>,

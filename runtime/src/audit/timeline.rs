@@ -1,4 +1,4 @@
-//! A session's calls in the order in which they started, for people to read.
+//! Sorts a session's calls by start, for people to read.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,14 +8,14 @@ use super::records::{EventRecord, Events};
 use crate::token::SessionId;
 use crate::wire::read::PAGE_LIMIT;
 
-/// A session's calls in the order in which they started, without duplicate deliveries.
+/// A session's calls, sorted by start, without duplicate deliveries.
 ///
 /// `Display` prints one line per call: time since the first start, method, host and path, status,
 /// latency, sizes and error.
 ///
 /// ```text
-///    +0.000s GET    api.example.com/v1/items     200   12.0ms  sent     0 B  received 1.2 KiB
-///    +1.204s POST   api.example.com/v1/orders      -     3.2s  sent    37 B  received     0 B  no connection
+/// +0.000s GET    api.example.com/items   200    12.0ms  sent       0 B  received   1.2 KiB
+/// +1.204s POST   api.example.com/orders    -      3.2s  sent      37 B  received       0 B  timed out
 /// ```
 #[derive(Clone, Debug)]
 pub struct Timeline {
@@ -51,7 +51,9 @@ impl Timeline {
         self.duplicates
     }
 
-    /// Returns true if Brain's limit of 500 events was reached, so that later ones are missing.
+    /// Returns true if Brain's limit of 500 events was reached.
+    ///
+    /// Later events are probably missing.
     pub fn is_truncated(&self) -> bool {
         self.is_truncated
     }
@@ -75,7 +77,7 @@ impl From<Events> for Timeline {
     }
 }
 
-/// The start by the agent's clock, or an estimate if another client wrote the event.
+/// The start by the agent's clock; estimated if another client wrote the event.
 fn start(event: &EventRecord) -> Option<SystemTime> {
     let estimate = || event.arrived_at?.checked_sub(event.latency.unwrap_or_default());
     event.started_at.or_else(estimate)

@@ -66,7 +66,7 @@ impl ConfigBuilder {
         }
     }
 
-    /// Applies every variable that is set; none if OTAS is disabled, as any of them may be wrong then.
+    /// Applies the variables; none if OTAS is disabled, as they may be wrong then.
     pub(crate) fn variables(mut self) -> Result<Self> {
         let variables = self.variables.clone();
         if variables.disabled()? {
@@ -126,7 +126,7 @@ impl ConfigBuilder {
 
     /// Sets the project domain: comma-separated base URLs, as in [`ProjectDomain`].
     ///
-    /// Default: empty. No request carries the token, every request is logged, and a warning says so.
+    /// Default: empty, with a warning. No request carries the token, and every request is logged.
     ///
     /// [`ProjectDomain`]: crate::ProjectDomain
     pub fn project_domain(mut self, domain: impl Into<String>) -> Self {
@@ -204,8 +204,8 @@ impl ConfigBuilder {
     /// [`reqwest::Client`] hangs or fails when it outlives the runtime that opened its connections.
     ///
     /// * A redirect policy set here is replaced. This library follows redirects itself, hop by hop
-    ///   ([`max_redirects`](Self::max_redirects)), because reqwest would carry the token to whatever
-    ///   host a redirect names.
+    ///   ([`max_redirects`](Self::max_redirects)), because reqwest would carry the token to
+    ///   whatever host a redirect names.
     /// * A timeout set here therefore applies to each hop; use
     ///   [`request_timeout`](Self::request_timeout) to limit the whole chain.
     /// * Headers set here cannot be seen by this library, so they accompany a redirect to any host.
@@ -254,9 +254,9 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets the time limit for a request of yours, including redirects and the response body.
+    /// Sets the time limit for a request of yours.
     ///
-    /// A timeout of the request itself takes precedence. Default: none.
+    /// It includes redirects and the response body. A timeout of the request itself takes precedence. Default: none.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = Some(timeout);
         self

@@ -75,7 +75,9 @@ impl KeySource {
         lock(&self.0.current).clone()
     }
 
-    /// Re-reads the key and returns whether it has changed. On failure the last one stays in use. May block.
+    /// Re-reads the key and returns whether it has changed. May block.
+    ///
+    /// On failure the last one stays in use.
     pub(crate) fn reread(&self) -> bool {
         if !self.can_change() {
             return false;
@@ -105,7 +107,9 @@ impl KeySource {
         self.0.warned_rejected.reset();
     }
 
-    /// Notes that a server rejected the key and there is no other: warns once, until a key is accepted.
+    /// Notes that a server rejected the key and there is no other.
+    ///
+    /// Warns once, until a key is accepted.
     pub(crate) fn rejected(&self, error: &Error) {
         let remedy = match &self.0.origin {
             KeyOrigin::Fixed(given) => format!(

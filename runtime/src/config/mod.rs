@@ -21,7 +21,9 @@ pub use builder::ConfigBuilder;
 pub(crate) use key::KeySource;
 use sources::{Env, Manifest};
 
-/// The checked settings of a [`Client`](crate::Client): cheap to clone, and `Debug` shows no secret.
+/// The checked settings of a [`Client`](crate::Client).
+///
+/// Cheap to clone, and `Debug` shows no secret.
 ///
 /// | variable | field | meaning | default |
 /// | --- | --- | --- | --- |
@@ -73,7 +75,7 @@ pub(crate) struct Settings {
 impl Config {
     /// Returns a builder with the default of each field.
     ///
-    /// The only variable that is read is `OTAS_DISABLED`, so that operators can always disable OTAS.
+    /// It reads no variable but `OTAS_DISABLED`, by which operators can always disable OTAS.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::new(Env::from_process())
     }
@@ -91,7 +93,7 @@ impl Config {
 
     /// Reads the given pairs as if they were the environment.
     ///
-    /// For tests, and for programs that keep their settings elsewhere. The last pair of a name counts.
+    /// For tests, and for settings that are kept elsewhere. The last pair of a name counts.
     ///
     /// ```
     /// let vars = [("OTAS_AGENT_KEY", "agent_a_b"), ("OTAS_PROJECT_DOMAIN", "api.example.com")];
@@ -115,8 +117,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`is_config`](crate::Error::is_config): the file cannot be read, one of its lines is missing,
-    /// duplicated or wrong, or a variable is wrong.
+    /// [`is_config`](crate::Error::is_config): the file cannot be read, one of its lines is
+    /// missing, duplicated or wrong, or a variable is wrong.
     pub fn from_manifest(path: impl AsRef<Path>) -> Result<Self> {
         let variables = Env::from_process();
         let builder = ConfigBuilder::new(variables.clone()).variables()?;
@@ -159,5 +161,38 @@ impl fmt::Debug for Config {
             .field("brain_url", &format_args!("{}", self.0.brain))
             .field("default_headers", &self.0.default_headers.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header::{ACCEPT, AUTHORIZATION};
+
+    use super::*;
+
+    fn builder() -> ConfigBuilder {
+        ConfigBuilder::new(Env::from_pairs(Vec::new())).agent_key("agent_a_b")
+    }
+
+    #[test]
+    fn default_headers_are_merged_by_name() {
+        let first = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("text/plain"))]);
+        let second = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+        let other = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("x"))]);
+
+        let config = builder().default_headers(first).default_headers(second).default_headers(other).build().unwrap();
+
+        let headers = &config.0.default_headers;
+        assert_eq!((headers.len(), &headers[ACCEPT]), (2, &HeaderValue::from_static("application/json")));
+    }
+
+    #[test]
+    fn debug_shows_the_names_of_default_headers_only() {
+        // Not marked sensitive, as is easily forgotten.
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("hunter2"))]);
+        let builder = builder().default_headers(headers);
+        let shown = format!("{builder:?} {:?}", builder.clone().build().unwrap());
+        assert!(shown.contains("authorization") && !shown.contains("hunter2"), "{shown}");
     }
 }

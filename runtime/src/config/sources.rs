@@ -1,4 +1,4 @@
-//! Where settings are read from: the environment, and the manifest that OTAS hands to operators.
+//! Reads settings from the environment, and from the manifest of an agent.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 
-/// A value that has not been checked yet, and its origin: a variable, a field, or a line of a file.
+/// An unchecked value and its origin: a variable, a field, or a line of a file.
 #[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) value: String,
@@ -44,7 +44,7 @@ impl Env {
         Self(Arc::new(move |name| pairs.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.into())))
     }
 
-    /// The trimmed value; `None` if the variable is unset or empty, as many container set-ups leave it.
+    /// Returns the trimmed value; `None` if it is unset or empty.
     pub(crate) fn get(&self, name: &str) -> Result<Option<Setting>> {
         let Some(value) = (self.0)(name) else { return Ok(None) };
         let Ok(value) = value.into_string() else {

@@ -1,4 +1,4 @@
-//! The check of a configuration: every setting at once, each mistake with its setting and its remedy.
+//! Checks every setting of a configuration at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl ConfigBuilder {
         Ok(Config(Arc::new(settings)))
     }
 
-    /// Returns the settings, or the first mistake; if OTAS is disabled, defaults replace mistakes.
+    /// Returns the first mistake; if `disabled`, defaults replace mistakes instead.
     fn check(self, disabled: bool) -> Result<Settings> {
         let key = if disabled { None } else { Some(self.key()?) };
         unless(disabled, self.numbers())?;
@@ -109,7 +109,7 @@ impl ConfigBuilder {
     }
 }
 
-/// Ignores a mistake if OTAS is disabled: it must not keep the program from starting.
+/// Ignores a mistake if `disabled`: it must not keep the program from starting.
 fn unless<T: Default>(disabled: bool, checked: Result<T>) -> Result<T> {
     checked.or_else(|error| if disabled { Ok(T::default()) } else { Err(error) })
 }
