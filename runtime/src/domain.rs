@@ -1,27 +1,33 @@
-//! Is a URL within the project's domain? Pure: no network, no clock, no configuration.
+//! Decides whether a URL is within the project domain, from the two alone.
 
 use std::fmt;
 use std::str::FromStr;
 
 use url::{Host, Url};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
-/// The project's domain: the URLs that get the session's token, as the operator wrote them.
+/// The remedy of most mistakes.
+const WRITE: &str = "write base URLs like `https://api.example.com`";
+
+/// The base URLs of the project, whose requests carry the session token.
 ///
-/// Written as base URLs, several separated by commas. A URL is within one of them exactly when
+/// Written as comma-separated base URLs. A URL is within one of them if and only if
 ///
-/// * the scheme is equal (`http` is not `https`),
-/// * the host is equal, as the URL parser normalised it: no suffix matching, and `localhost` is not `127.0.0.1`,
-/// * the effective port is equal (`https://a` is `https://a:443`),
-/// * the path begins with the base's path, by whole segments (`/api` holds `/api/x`, not `/apix`).
+/// * the scheme is the same (`http` is not `https`),
+/// * the host is the same after normalization by the URL parser (no suffix matching, and
+///   `localhost` is not `127.0.0.1`),
+/// * the effective port is the same (`https://a` is `https://a:443`),
+/// * the path begins with the base's path, in whole segments (`/api` covers `/api/x`, not `/apix`).
 ///
-/// `https://*.example.com` stands for every subdomain of `example.com`, and leaves out `example.com` itself. An empty text is a domain that
-/// holds nothing, which is also the [`Default`].
+/// `https://*.example.com` covers every subdomain of `example.com`, but not `example.com` itself.
+/// The empty text is a domain that covers nothing, and so is the [`Default`].
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let domain: otas::Domain = "https://api.example.com, https://*.internal.example.com/v2".parse()?;
+/// use otas::ProjectDomain;
+///
+/// let domain: ProjectDomain = "https://api.example.com, https://*.internal.example.com/v2".parse()?;
 ///
 /// assert!(domain.contains(&"https://api.example.com:443/users?id=7".parse()?));
 /// assert!(domain.contains(&"https://eu.internal.example.com/v2/jobs".parse()?));
@@ -51,17 +57,23 @@ enum HostRule {
 }
 
 impl ProjectDomain {
-    /// What is below any of these URLs.
+    /// Everything below any of these URLs.
     pub(crate) fn below<'a>(bases: impl IntoIterator<Item = &'a Url>) -> Self {
-        Self(bases.into_iter().filter_map(|url| Base::new(String::new(), url, false).ok()).collect())
+        Self(bases.into_iter().filter_map(|url| Base::new(String::new(), url, false, "").ok()).collect())
     }
 
-    /// Whether `url` is within the domain.
+    /// Parses base URLs; `setting` is named in errors.
+    pub(crate) fn parse(text: &str, setting: &str) -> Result<Self> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| Base::parse(part, setting)).collect::<Result<_>>().map(Self)
+    }
+
+    /// Returns true if `url` is within the domain.
     pub fn contains(&self, url: &Url) -> bool {
         self.0.iter().any(|base| base.contains(url))
     }
 
-    /// Whether the domain holds nothing at all: no text was given.
+    /// Returns true if the domain has no base URL and so covers nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -70,14 +82,15 @@ impl ProjectDomain {
 impl FromStr for ProjectDomain {
     type Err = Error;
 
-    /// Reads base URLs, separated by commas.
+    /// Parses comma-separated base URLs.
     ///
     /// # Errors
     ///
-    /// A part that is no base URL: a bare host (the message proposes the URL), another scheme than `http` or `https`, user-info, a query,
-    /// a fragment, a `*` elsewhere than in front of a domain's name.
+    /// [`is_config`](Error::is_config): a part is not a base URL. It is a bare host (the text
+    /// suggests the URL), has a scheme other than `http` and `https`, a user name, a password, a
+    /// query or a fragment, or a `*` anywhere but in front of a domain name.
     fn from_str(text: &str) -> Result<Self> {
-        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Base::parse).collect::<Result<_>>().map(Self)
+        Self::parse(text, "project domain")
     }
 }
 
@@ -94,87 +107,87 @@ impl fmt::Display for ProjectDomain {
 }
 
 impl Base {
-    fn parse(text: &str) -> Result<Self> {
+    fn parse(text: &str, setting: &str) -> Result<Self> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(Error::config(match text.trim_start_matches('/') {
-                host if is_shown(host) => {
-                    format!("`{host}` is not a base URL; write `https://{host}` (or `http://{host}`)")
+            return Err(match text.trim_start_matches('/') {
+                host if looks_like_host(host) => {
+                    let remedy = format!("write `https://{host}` (or `http://{host}`)");
+                    Error::config(setting, format_args!("`{host}` is not a base URL"), remedy)
                 }
-                _ => "it holds a text that is not a base URL; write `https://host`".to_owned(),
-            }));
+                _ => Error::config(setting, "it is not a base URL", WRITE),
+            });
         };
         let (wild, plain) = match rest.strip_prefix("*.") {
             Some(rest) => (true, format!("{scheme}://{rest}")),
             None => (false, text.to_owned()),
         };
-        let url = Url::parse(&plain).map_err(|cause| {
-            let kind =
-                crate::error::Kind::Config("the domain holds a text that is not a URL; write `https://host`".into());
-            Error::with_source(kind, cause)
-        })?;
-        Self::check(&url)?;
-        Self::new(text.to_owned(), &url, wild)
+        let url = Url::parse(&plain)
+            .map_err(|cause| Error::with_source(Kind::config(setting, "it is not a URL", WRITE), cause))?;
+        Self::check(&url, setting)?;
+        Self::new(text.to_owned(), &url, wild, setting)
     }
 
-    fn new(text: String, url: &Url, wild: bool) -> Result<Self> {
+    fn new(text: String, url: &Url, wild: bool, setting: &str) -> Result<Self> {
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
-            return Err(Error::config("a URL of the domain names no host; write `https://host`"));
+            return Err(Error::config(setting, "a URL has no host", WRITE));
         };
         Ok(Self {
             text,
             scheme: url.scheme().to_owned(),
-            host: HostRule::new(wild, host.to_owned())?,
+            host: HostRule::new(wild, host.to_owned(), setting)?,
             port,
             segments: url.path().trim_end_matches('/').split('/').skip(1).map(str::to_owned).collect(),
         })
     }
 
-    /// Refuses what a base URL must not have. The messages do not quote the text: user-info may hold a password.
-    fn check(url: &Url) -> Result<()> {
-        let wrong = if !matches!(url.scheme(), "http" | "https") {
-            "has a scheme that is neither `http` nor `https`"
+    /// Rejects what a base URL must not have, unquoted: there may be a password.
+    fn check(url: &Url, setting: &str) -> Result<()> {
+        let (problem, remedy) = if !matches!(url.scheme(), "http" | "https") {
+            ("a URL has a scheme that is neither `http` nor `https`", WRITE)
         } else if !url.username().is_empty() || url.password().is_some() {
-            "has a user name or password; leave them out"
+            ("a URL has a user name or password", "remove it")
         } else if url.query().is_some() || url.fragment().is_some() {
-            "has a query or a fragment; end it after the path"
+            ("a URL has a query or fragment", "remove it")
         } else {
             return Ok(());
         };
-        Err(Error::config(format!("a URL of the domain {wrong}")))
+        Err(Error::config(setting, problem, remedy))
     }
 
     fn contains(&self, url: &Url) -> bool {
         url.port_or_known_default() == Some(self.port)
             && url.scheme() == self.scheme
-            && self.host.holds(url)
-            && self.holds_path(url)
+            && self.host.matches(url)
+            && self.contains_path(url)
     }
 
-    fn holds_path(&self, url: &Url) -> bool {
+    fn contains_path(&self, url: &Url) -> bool {
         if self.segments.is_empty() {
             return true;
         }
         let mut given = segments(url);
-        self.segments.iter().all(|segment| given.next() == Some(segment)) && !climbs(url.path())
+        self.segments.iter().all(|segment| given.next() == Some(segment)) && !may_climb(url.path())
     }
 }
 
 impl HostRule {
-    fn new(wild: bool, host: Host<String>) -> Result<Self> {
+    fn new(wild: bool, host: Host<String>, setting: &str) -> Result<Self> {
+        let wrong = |problem: &str, remedy: &str| Err(Error::config(setting, problem, remedy));
         match host {
-            Host::Domain(name) if name.contains('*') => Err(Error::config(
-                "a URL of the domain has a `*` inside; write `https://*.example.com` for all subdomains",
-            )),
-            Host::Domain(name) if wild && !name.contains('.') && name != "localhost" => Err(Error::config(format!(
-                "`*.{name}` would send the token to everybody under `{name}`; name your own domain, as in `https://*.example.{name}`"
-            ))),
+            Host::Domain(name) if name.contains('*') => {
+                wrong("a host has a `*` inside", "write `https://*.example.com` for all subdomains")
+            }
+            Host::Domain(name) if wild && !name.contains('.') && name != "localhost" => wrong(
+                &format!("`*.{name}` would send the token to everyone under `{name}`"),
+                &format!("name your own domain, as in `https://*.example.{name}`"),
+            ),
             Host::Domain(name) if wild => Ok(Self::EndsWith(format!(".{name}"))),
-            _ if wild => Err(Error::config("a URL of the domain has a `*` before an address; subdomains need a name")),
+            _ if wild => wrong("there is a `*` before an IP address", "use a `*` only before a domain name"),
             host => Ok(Self::Is(host)),
         }
     }
 
-    fn holds(&self, url: &Url) -> bool {
+    fn matches(&self, url: &Url) -> bool {
         match (self, url.host()) {
             (Self::Is(Host::Domain(rule)), Some(Host::Domain(host))) => rule == host,
             (Self::Is(Host::Ipv4(rule)), Some(Host::Ipv4(host))) => *rule == host,
@@ -187,9 +200,10 @@ impl HostRule {
     }
 }
 
-/// Whether a text looks like a host, with a port and a path perhaps, so that a message may show it: a key or a password that was put in by
-/// mistake does not.
-fn is_shown(text: &str) -> bool {
+/// Whether a message may show the text: it is not a misplaced key or password.
+///
+/// A host may have a port and a path.
+fn looks_like_host(text: &str) -> bool {
     let host = text.split(['/', ':']).next().unwrap_or_default();
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '*' | ':' | '/' | '[' | ']');
     let usual = host == "localhost" || host == "*" || host.contains('.') && !host.starts_with("eyJ");
@@ -200,9 +214,11 @@ fn segments(url: &Url) -> impl Iterator<Item = &str> {
     url.path_segments().into_iter().flatten()
 }
 
-/// Whether a server that decodes the path once more, or cuts off what stands after a `;`, would leave the directory: `/api/..%2fadmin`,
-/// `/api/..;/admin`. The URL parser has resolved every other form of `..`.
-fn climbs(path: &str) -> bool {
+/// Whether a server might read the path as leading out of its directory.
+///
+/// Some decode it once more (`/api/..%2fadmin`), others ignore what follows a `;`
+/// (`/api/..;/admin`). The URL parser has resolved every other form of `..`.
+fn may_climb(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let decoded = path.replace("%2f", "/").replace("%5c", "/").replace("%2e", ".").replace("%3b", ";");
     decoded.split('/').any(|segment| segment.split(';').next() == Some(".."))
@@ -212,66 +228,66 @@ fn climbs(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn holds(domain: &str, url: &str) -> bool {
+    fn contains(domain: &str, url: &str) -> bool {
         domain.parse::<ProjectDomain>().unwrap().contains(&url.parse().unwrap())
     }
 
-    fn refusal(domain: &str) -> String {
+    fn rejection(domain: &str) -> String {
         domain.parse::<ProjectDomain>().unwrap_err().to_string()
     }
 
     #[test]
     fn scheme_host_and_effective_port_must_be_equal() {
-        assert!(holds("https://a.example", "https://a.example:443/x"));
-        assert!(holds("https://A.EXAMPLE:443", "https://a.example/x"));
-        assert!(!holds("https://a.example", "http://a.example/x"));
-        assert!(!holds("https://a.example", "https://a.example:444/x"));
-        assert!(!holds("http://localhost:9000", "http://127.0.0.1:9000/"));
-        assert!(!holds("https://a.example", "https://a.example.evil.net/"));
-        assert!(!holds("https://a.example", "https://nota.example/"));
-        assert!(!holds("https://a.example", "https://a.example@evil.net/"));
-        assert!(!holds("https://a.example", "https://a.example./"));
-        assert!(holds("http://[::1]:9000", "http://[0:0::1]:9000/x"));
-        assert!(holds("http://127.0.0.1:9000", "http://0x7f.1:9000/x"));
-        assert!(holds("https://bücher.example", "https://xn--bcher-kva.example/"));
-        assert!(!holds("https://a.example", "blob:https://a.example/x"));
-        assert!(!holds("https://a.example", "data:text/plain,https://a.example"));
+        assert!(contains("https://a.example", "https://a.example:443/x"));
+        assert!(contains("https://A.EXAMPLE:443", "https://a.example/x"));
+        assert!(!contains("https://a.example", "http://a.example/x"));
+        assert!(!contains("https://a.example", "https://a.example:444/x"));
+        assert!(!contains("http://localhost:9000", "http://127.0.0.1:9000/"));
+        assert!(!contains("https://a.example", "https://a.example.evil.net/"));
+        assert!(!contains("https://a.example", "https://nota.example/"));
+        assert!(!contains("https://a.example", "https://a.example@evil.net/"));
+        assert!(!contains("https://a.example", "https://a.example./"));
+        assert!(contains("http://[::1]:9000", "http://[0:0::1]:9000/x"));
+        assert!(contains("http://127.0.0.1:9000", "http://0x7f.1:9000/x"));
+        assert!(contains("https://bücher.example", "https://xn--bcher-kva.example/"));
+        assert!(!contains("https://a.example", "blob:https://a.example/x"));
+        assert!(!contains("https://a.example", "data:text/plain,https://a.example"));
     }
 
     #[test]
-    fn a_wildcard_holds_every_subdomain_and_not_the_apex() {
-        assert!(holds("https://*.example.com", "https://a.example.com/"));
-        assert!(holds("https://*.example.com", "https://a.b.example.com/"));
-        assert!(!holds("https://*.example.com", "https://example.com/"));
-        assert!(!holds("https://*.example.com", "https://badexample.com/"));
-        assert!(!holds("https://*.example.com", "https://a.example.com.evil.net/"));
-        assert!(!holds("https://*.example.com", "http://a.example.com/"));
-        assert!(holds("http://*.localhost:9000", "http://a.localhost:9000/"));
+    fn a_wildcard_covers_every_subdomain_but_not_the_apex() {
+        assert!(contains("https://*.example.com", "https://a.example.com/"));
+        assert!(contains("https://*.example.com", "https://a.b.example.com/"));
+        assert!(!contains("https://*.example.com", "https://example.com/"));
+        assert!(!contains("https://*.example.com", "https://badexample.com/"));
+        assert!(!contains("https://*.example.com", "https://a.example.com.evil.net/"));
+        assert!(!contains("https://*.example.com", "http://a.example.com/"));
+        assert!(contains("http://*.localhost:9000", "http://a.localhost:9000/"));
     }
 
     #[test]
-    fn a_path_bounds_the_domain_by_whole_segments_after_normalisation() {
-        assert!(holds("https://a.example/api", "https://a.example/api"));
-        assert!(holds("https://a.example/api/", "https://a.example/api"));
-        assert!(holds("https://a.example/api", "https://a.example/x/../api/y?z"));
-        assert!(holds("https://a.example/api", "https://a.example/api/group%2Fproject"));
-        assert!(!holds("https://a.example/api", "https://a.example/apix"));
-        assert!(!holds("https://a.example/api", "https://a.example/api/../admin"));
-        assert!(!holds("https://a.example/api", "https://a.example/api/%2e%2e/admin"));
-        assert!(!holds("https://a.example/api", "https://a.example/api/..%2fadmin"));
-        assert!(!holds("https://a.example/api", "https://a.example/api/..%5Cadmin"));
-        assert!(!holds("https://a.example/api", "https://a.example/api/..;/admin"));
-        assert!(!holds("https://a.example/api", "https://a.example/api/..%3bx=1/admin"));
-        assert!(!holds("https://a.example/api", "https://a.example//api"));
-        assert!(!holds("https://a.example/api//v1", "https://a.example/api/v1"));
-        assert!(holds("https://a.example/api//v1/", "https://a.example/api//v1/x"));
+    fn a_path_limits_the_domain_to_whole_segments() {
+        assert!(contains("https://a.example/api", "https://a.example/api"));
+        assert!(contains("https://a.example/api/", "https://a.example/api"));
+        assert!(contains("https://a.example/api", "https://a.example/x/../api/y?z"));
+        assert!(contains("https://a.example/api", "https://a.example/api/group%2Fproject"));
+        assert!(!contains("https://a.example/api", "https://a.example/apix"));
+        assert!(!contains("https://a.example/api", "https://a.example/api/../admin"));
+        assert!(!contains("https://a.example/api", "https://a.example/api/%2e%2e/admin"));
+        assert!(!contains("https://a.example/api", "https://a.example/api/..%2fadmin"));
+        assert!(!contains("https://a.example/api", "https://a.example/api/..%5Cadmin"));
+        assert!(!contains("https://a.example/api", "https://a.example/api/..;/admin"));
+        assert!(!contains("https://a.example/api", "https://a.example/api/..%3bx=1/admin"));
+        assert!(!contains("https://a.example/api", "https://a.example//api"));
+        assert!(!contains("https://a.example/api//v1", "https://a.example/api/v1"));
+        assert!(contains("https://a.example/api//v1/", "https://a.example/api//v1/x"));
     }
 
     #[test]
-    fn several_domains_are_separated_by_commas_and_none_holds_nothing() {
-        assert!(holds("https://a.example , http://b.example:8080,", "http://b.example:8080/"));
+    fn base_urls_are_separated_by_commas_and_none_covers_nothing() {
+        assert!(contains("https://a.example , http://b.example:8080,", "http://b.example:8080/"));
         assert!("".parse::<ProjectDomain>().unwrap().is_empty());
-        assert!(!holds(" , ", "https://a.example/"));
+        assert!(!contains(" , ", "https://a.example/"));
         assert_eq!(
             "https://a.example, https://*.b.example/x".parse::<ProjectDomain>().unwrap().to_string(),
             "https://a.example,https://*.b.example/x"
@@ -279,21 +295,21 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_host_is_an_error_that_proposes_the_url() {
+    fn a_bare_host_is_an_error_that_suggests_the_url() {
         assert_eq!(
-            refusal("api.example.com"),
-            "`api.example.com` is not a base URL; write `https://api.example.com` (or `http://api.example.com`)"
+            rejection("api.example.com"),
+            "project domain: `api.example.com` is not a base URL; write `https://api.example.com` (or `http://api.example.com`)"
         );
-        assert!(refusal("localhost:9000").contains("`https://localhost:9000`"));
-        assert!(refusal("//a.example").contains("`https://a.example`"));
-        assert!(refusal("*").contains("not a base URL"));
+        assert!(rejection("localhost:9000").contains("`https://localhost:9000`"));
+        assert!(rejection("//a.example").contains("`https://a.example`"));
+        assert!(rejection("*").contains("not a base URL"));
     }
 
     #[test]
-    fn a_secret_that_was_put_in_by_mistake_is_not_shown() {
+    fn a_misplaced_secret_is_not_shown() {
         let key = "agent_abcdefghijk_0123456789012345678901234567890123456789abc";
         for secret in [key, "u:hunter2@api.example.com", "eyJhbGciOi.eyJhZ2VudF9.c2ln", "hunter2"] {
-            let message = refusal(secret);
+            let message = rejection(secret);
             assert!(
                 message.contains("not a base URL") && !message.contains(secret) && !message.contains("hunter2"),
                 "{message}"
@@ -302,15 +318,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base_url_is_refused_without_quoting_a_password() {
-        assert!(refusal("ftp://a.example").contains("scheme"));
-        let message = refusal("https://u:hunter2@a.example");
+    fn an_invalid_url_is_rejected_without_quoting_a_password() {
+        assert!(rejection("ftp://a.example").contains("scheme"));
+        let message = rejection("https://u:hunter2@a.example");
         assert!(message.contains("user name") && !message.contains("hunter2"));
-        assert!(refusal("https://a.example/?q").contains("query"));
-        assert!(refusal("https://a.*.example").contains("`*`"));
-        assert!(refusal("https://*.com").contains("everybody"));
-        assert!(refusal("https://*.10.0.0.1").contains("address"));
-        assert!(refusal("https://").contains("not a URL"));
-        assert!(refusal("https://a b").contains("not a URL"));
+        assert!(rejection("https://a.example/?q").contains("query"));
+        assert!(rejection("https://a.*.example").contains("`*`"));
+        assert!(rejection("https://*.com").contains("everyone"));
+        assert!(rejection("https://*.10.0.0.1").contains("address"));
+        assert!(rejection("https://").contains("not a URL"));
+        assert!(rejection("https://a b").contains("not a URL"));
     }
 }

@@ -1,18 +1,19 @@
-//! The one error of this crate: opaque, cheap to clone, with its cause and its remedy in the text.
+//! The error type of this crate: opaque, cheap to clone, with a remedy in its text.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What every fallible function of this crate returns.
+/// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a session could not be opened, a configuration not be used, or a record not be read.
+/// Why a session could not be opened, a configuration used, or a record read.
 ///
-/// The text says what happened and what to do; [`source`](std::error::Error::source) keeps the cause. No message holds the agent key, a
-/// token, or the text of an HTML answer.
+/// The text says what happened and what to do about it. [`source`](std::error::Error::source) keeps
+/// the cause, and `{error:#}` appends it. No message contains the agent key, a token, or the text
+/// of an HTML page.
 ///
-/// Ask the predicates instead of matching a kind:
+/// The kinds may grow, so they are asked for by predicate:
 ///
 /// ```
 /// let error = otas::Config::from_vars([("OTAS_AGENT_KEY", "not a key")]).unwrap_err();
@@ -29,26 +30,43 @@ struct Inner {
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// A setting is missing or wrong: the whole sentence, naming the variable, field or line.
+    /// The whole message, made by [`Kind::config`] or [`Kind::missing`].
     Config(String),
-    /// `OTAS_DISABLED` is set.
     Disabled,
-    /// A server did not answer in time.
-    Timeout { server: &'static str, after: Duration },
-    /// No connection to a server, or it broke.
-    Unreachable { server: &'static str },
-    /// A server rejected the request: its status and its error code, never the text of a page.
-    Rejected { server: &'static str, status: u16, code: Option<String>, remedy: &'static str },
-    /// A server answered something that is not the protocol.
-    UnexpectedResponse { server: &'static str, status: u16, what: &'static str },
-    /// Opening pauses after repeated failures.
-    BackingOff { failures: u32, retry_in: Duration },
-    /// The meta cannot be sent.
+    Timeout {
+        server: &'static str,
+        after: Duration,
+    },
+    Unreachable {
+        server: &'static str,
+    },
+    /// Holds the server's error code, never the text of its response.
+    Rejected {
+        server: &'static str,
+        status: u16,
+        code: Option<String>,
+        remedy: &'static str,
+    },
+    UnexpectedResponse {
+        server: &'static str,
+        status: u16,
+        what: &'static str,
+    },
+    BackingOff {
+        failures: u32,
+        retry_in: Duration,
+    },
     InvalidMeta(String),
-    /// The session belongs to another process.
     Forked,
     /// The library's thread could not be started, or has ended.
     Thread(&'static str),
+}
+
+impl Kind {
+    /// A wrong setting: a variable, a field or a line, by the name to search for.
+    pub(crate) fn config(setting: impl fmt::Display, problem: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Self::Config(format!("{setting}: {problem}; {remedy}"))
+    }
 }
 
 impl Error {
@@ -56,123 +74,144 @@ impl Error {
         Self(Arc::new(Inner { kind, source: None }))
     }
 
-    pub(crate) fn config(sentence: impl Into<String>) -> Self {
-        Self::new(Kind::Config(sentence.into()))
+    pub(crate) fn with_source(kind: Kind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(Arc::new(Inner { kind, source: Some(source.into()) }))
+    }
+
+    /// A wrong setting; see [`Kind::config`].
+    pub(crate) fn config(setting: impl fmt::Display, problem: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Self::new(Kind::config(setting, problem, remedy))
+    }
+
+    /// A setting that is needed and not set.
+    pub(crate) fn missing(what: &str, remedy: &str) -> Self {
+        Self::new(Kind::Config(format!("no {what} is set; {remedy}")))
     }
 
     pub(crate) fn meta(sentence: impl Into<String>) -> Self {
         Self::new(Kind::InvalidMeta(sentence.into()))
     }
 
-    pub(crate) fn with_source(kind: Kind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self(Arc::new(Inner { kind, source: Some(source.into()) }))
-    }
-
     pub(crate) fn kind(&self) -> &Kind {
         &self.0.kind
     }
 
-    /// A setting is missing or wrong; the text names the variable, field or line.
+    /// Returns true if a setting is missing or wrong.
+    ///
+    /// The text names the variable, field or line.
     pub fn is_config(&self) -> bool {
         matches!(self.kind(), Kind::Config(_))
     }
 
-    /// OTAS is switched off (`OTAS_DISABLED`).
+    /// Returns true if OTAS is disabled (`OTAS_DISABLED`).
     pub fn is_disabled(&self) -> bool {
         matches!(self.kind(), Kind::Disabled)
     }
 
-    /// A server did not answer in time.
+    /// Returns true if a server did not respond in time.
     pub fn is_timeout(&self) -> bool {
         matches!(self.kind(), Kind::Timeout { .. })
     }
 
-    /// A server could not be reached, or the connection broke; timeouts are told by [`is_timeout`](Self::is_timeout).
+    /// Returns true if no connection to a server could be made, or it broke.
+    ///
+    /// Timeouts are reported by [`is_timeout`](Self::is_timeout) instead.
     pub fn is_unreachable(&self) -> bool {
         matches!(self.kind(), Kind::Unreachable { .. })
     }
 
-    /// A server refused the request in its own words: the agent key, the user token, or the request.
+    /// Returns true if OTAS rejected the agent key, the user token or the request.
     pub fn is_rejected(&self) -> bool {
         matches!(self.kind(), Kind::Rejected { .. })
     }
 
-    /// A server answered something else than OTAS would: an HTML page, a redirect, half a JSON document, a token that cannot be decoded.
+    /// Returns true if the response is not one that an OTAS server sends.
+    ///
+    /// For example an HTML page, a redirect, truncated JSON, or a token that cannot be decoded.
     pub fn is_unexpected_response(&self) -> bool {
         matches!(self.kind(), Kind::UnexpectedResponse { .. })
     }
 
-    /// Opening pauses because the server failed several times in a row.
+    /// Returns true if no request was made because the last few failed.
     pub fn is_backing_off(&self) -> bool {
         matches!(self.kind(), Kind::BackingOff { .. })
     }
 
-    /// The meta is no JSON object, or too large.
+    /// Returns true if the meta is not a JSON object, or over 1 MiB.
+    ///
+    /// Also if its `Serialize` implementation failed.
     pub fn is_invalid_meta(&self) -> bool {
         matches!(self.kind(), Kind::InvalidMeta(_))
     }
 
-    /// The session was opened by another process: this one is its fork, and must open its own.
+    /// Returns true if the session was opened by another process.
+    ///
+    /// The current process is a fork of that one and must open a session of its own.
     pub fn is_forked(&self) -> bool {
         matches!(self.kind(), Kind::Forked)
     }
 
-    /// The agent key was refused.
-    pub(crate) fn is_key_refusal(&self) -> bool {
-        matches!(self.kind(), Kind::Rejected { status: 401, .. })
-    }
-
-    /// The server could not do its work, as against refusing: several of these in a row make opening pause.
-    pub(crate) fn is_failure_of_server(&self) -> bool {
-        self.is_timeout() || self.is_unreachable() || self.status().is_some_and(|status| status >= 500)
-    }
-
-    /// The text with those of its causes, for the one line of a warning.
-    pub(crate) fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
-    }
-
-    /// The HTTP status of the answer, where there was one.
+    /// Returns the HTTP status of the response, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self.kind() {
             Kind::Rejected { status, .. } | Kind::UnexpectedResponse { status, .. } => Some(*status),
             _ => None,
         }
     }
+
+    pub(crate) fn is_key_rejected(&self) -> bool {
+        matches!(self.kind(), Kind::Rejected { status: 401, .. })
+    }
+
+    /// Whether the server failed, rather than rejecting the request.
+    ///
+    /// Several of these in a row open the circuit breaker.
+    pub(crate) fn is_server_failure(&self) -> bool {
+        self.is_timeout() || self.is_unreachable() || self.status().is_some_and(|status| status >= 500)
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind() {
-            Kind::Config(sentence) | Kind::InvalidMeta(sentence) => f.write_str(sentence),
-            Kind::Disabled => f.write_str("OTAS is switched off by OTAS_DISABLED; unset it to open sessions"),
-            Kind::Timeout { server, after } => {
-                write!(f, "{server} did not answer within {after:?}; check its URL and that it runs")
+        write!(f, "{}", self.kind())?;
+        if f.alternate() {
+            let mut cause = std::error::Error::source(self);
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
             }
-            Kind::Unreachable { server } => write!(f, "{server} cannot be reached; check its URL and that it runs"),
-            Kind::Rejected { server, status, code, remedy } => {
-                write!(f, "{server} refused the request with status {status}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(text) | Self::InvalidMeta(text) => f.write_str(text),
+            Self::Disabled => f.write_str("OTAS is disabled by OTAS_DISABLED; unset it to open sessions"),
+            Self::Timeout { server, after } => {
+                write!(f, "{server} did not respond within {after:?}; check its URL and that it is running")
+            }
+            Self::Unreachable { server } => {
+                write!(f, "{server} cannot be reached; check its URL and that it is running")
+            }
+            Self::Rejected { server, status, code, remedy } => {
+                write!(f, "{server} rejected the request with status {status}")?;
                 if let Some(code) = code {
                     write!(f, " ({code})")?;
                 }
                 write!(f, "; {remedy}")
             }
-            Kind::UnexpectedResponse { server, status, what } => {
-                write!(f, "{server} answered with status {status} and {what}; check that its URL names an OTAS server")
+            Self::UnexpectedResponse { server, status, what } => {
+                write!(f, "{server} responded with status {status} and {what}; check that its URL is correct")
             }
-            Kind::BackingOff { failures, retry_in } => write!(
+            Self::BackingOff { failures, retry_in } => write!(
                 f,
-                "opening sessions pauses for {retry_in:.1?} after {failures} failures in a row; the first warning says why"
+                "no session is opened for another {retry_in:.1?} after {failures} failures in a row; see the first warning"
             ),
-            Kind::Forked => f.write_str("this session was opened by another process; open a session in this one"),
-            Kind::Thread(what) => f.write_str(what),
+            Self::Forked => f.write_str("this session was opened by another process; open a session in this one"),
+            Self::Thread(text) => f.write_str(text),
         }
     }
 }
@@ -191,5 +230,18 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_alternate_form_includes_the_causes() {
+        let cause = std::io::Error::new(std::io::ErrorKind::PermissionDenied, Error::missing("cause", "look deeper"));
+        let error = Error::with_source(Kind::config("OTAS_X", "unreadable", "check it"), cause);
+        assert_eq!(error.to_string(), "OTAS_X: unreadable; check it");
+        assert_eq!(format!("{error:#}"), "OTAS_X: unreadable; check it: no cause is set; look deeper");
     }
 }

@@ -1,4 +1,4 @@
-//! A thread of the library's own with its runtime, and the plain HTTP client that talks to UASAM and Brain.
+//! Talks to UASAM and Brain from a background thread.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,21 +16,19 @@ use url::{Host, Url};
 use crate::error::{Error, Kind, Result};
 use crate::wire;
 
-/// One thread with a runtime of its own, so that any runtime of the caller will do: without timers, without I/O, or dropped already.
-/// Dropping the link ends the thread.
+/// A thread with a runtime of its own; dropping this ends it.
+///
+/// The caller's runtime may lack timers or I/O, or have been shut down.
 pub(crate) struct BackgroundRuntime {
     handle: Handle,
     _running: oneshot::Sender<()>,
 }
 
 impl BackgroundRuntime {
-    /// Starts the thread.
     pub(crate) fn start(name: &str) -> Result<Self> {
         let failed = |cause: std::io::Error| {
-            Error::with_source(
-                Kind::Thread("the library's thread cannot be started; the system refuses threads or files"),
-                cause,
-            )
+            let text = "the background thread cannot be started; check the limits on threads and open files";
+            Error::with_source(Kind::Thread(text), cause)
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
@@ -38,15 +36,15 @@ impl BackgroundRuntime {
         std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                // Ends with an error when the link is dropped: that is the signal.
+                // Returns an error when the sender is dropped, which is the signal to end.
                 let _ = runtime.block_on(dropped);
             })
             .map_err(failed)?;
         Ok(Self { handle, _running: running })
     }
 
-    /// Runs a future on the thread. The handle may be awaited anywhere.
-    #[expect(clippy::disallowed_methods, reason = "the one door to tasks: they run on the library's thread")]
+    /// Runs a future on the thread. The handle can be awaited on any runtime.
+    #[expect(clippy::disallowed_methods, reason = "the only place that spawns: on the library's own thread")]
     pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -56,29 +54,36 @@ impl BackgroundRuntime {
     }
 }
 
-/// A client for one server: it follows no redirect (the key must not travel), and asks no proxy for a loopback address.
-pub(crate) fn plain_http(base: &Url, connect: Duration) -> Result<reqwest::Client> {
+/// Builds a client for one server.
+///
+/// It follows no redirect, because the agent key must not travel, and uses no proxy for a loopback
+/// address.
+pub(crate) fn plain_http(base: &Url, connect_timeout: Duration) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .user_agent(concat!("otas-rust/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(connect);
+        .connect_timeout(connect_timeout);
     if is_loopback(base) {
         builder = builder.no_proxy();
     }
     build(builder)
 }
 
-/// Builds a client; what would panic inside (no TLS provider installed) is an error as well.
+/// Builds a client. A panic inside, as without a TLS provider, becomes an error.
 pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
-    let failed = "the HTTP client cannot be built; check the TLS set-up: a provider, and root certificates";
+    let kind = |remedy| Kind::config("HTTP client", "it cannot be built", remedy);
     match catch_unwind(AssertUnwindSafe(|| builder.build())) {
         Ok(Ok(client)) => Ok(client),
-        Ok(Err(cause)) => Err(Error::with_source(Kind::Config(failed.into()), cause)),
-        Err(_) => Err(Error::config(format!(
-            "{failed}; with the feature `rustls-no-provider`, install one before the first session"
-        ))),
+        Ok(Err(cause)) => {
+            let remedy = "check the TLS provider, the root certificates, and the function given to `http_client`";
+            Err(Error::with_source(kind(remedy), cause))
+        }
+        Err(_) => {
+            let remedy = "with the feature `rustls-no-provider`, install a TLS provider before the first session";
+            Err(Error::new(kind(remedy)))
+        }
     }
 }
 
@@ -92,7 +97,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The path of an endpoint below a base URL, which ends with a slash.
+/// Appends an endpoint's path to a base URL, which ends with a slash.
 pub(crate) fn endpoint(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}{}", base.path(), path.trim_start_matches('/')));
@@ -108,15 +113,15 @@ pub(crate) struct ServerResponse {
 }
 
 impl ServerResponse {
-    /// Decodes the JSON body of a `200`; any other status is a rejection, for which `remedy` says what to do.
+    /// Decodes the JSON body of a `200`; any other status is a rejection.
     ///
-    /// The text of a response that is not JSON is never shown: the servers' error pages print secrets.
+    /// Nothing of a response that is not JSON is shown: the servers' error pages contain secrets.
     pub(crate) fn decode<T: DeserializeOwned>(&self, remedy: fn(u16) -> &'static str) -> Result<T> {
         if !self.is_json {
             return Err(self.unexpected("a page that is not JSON"));
         }
         if self.status == 200 {
-            return wire::from_json(&self.body).ok_or_else(|| self.unexpected("JSON of another shape"));
+            return wire::from_json(&self.body).ok_or_else(|| self.unexpected("JSON of an unexpected shape"));
         }
         Err(Error::new(Kind::Rejected {
             server: self.server,
@@ -132,7 +137,9 @@ impl ServerResponse {
     }
 }
 
-/// Sends a request and reads at most `max_body` bytes of its response. Errors hold neither URL nor body.
+/// Sends a request and reads at most `max_body` bytes of its response.
+///
+/// Errors contain neither the URL nor the body.
 pub(crate) async fn send(
     server: &'static str,
     request: reqwest::RequestBuilder,

@@ -1,4 +1,4 @@
-//! The session's token: a secret that cannot be printed, compared or serialised by accident, and what can be read from it.
+//! The session token, which cannot be leaked by accident, and its claims.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use serde::Deserialize;
 
-/// The id of a session, as OTAS shows it: safe to print, to log, and to hand to another process (which opens a session of its own).
+/// The id of a session, as OTAS shows it.
+///
+/// It is not a secret: it may be printed, logged and passed to other processes (which open sessions
+/// of their own).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Arc<str>);
 
 impl SessionId {
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -40,7 +43,7 @@ impl AsRef<str> for SessionId {
 }
 
 impl From<&str> for SessionId {
-    /// Takes the text as it is; ids are compared by their text.
+    /// Keeps the text as it is; ids are compared by their text.
     fn from(text: &str) -> Self {
         Self(text.into())
     }
@@ -54,13 +57,17 @@ impl FromStr for SessionId {
     }
 }
 
-/// A session's token. It belongs to one run of one process: it is not printed, not compared, not serialised, and goes into a request only
-/// by [`expose_secret`](Self::expose_secret), where the helpers of [`http`](crate::http) cannot do it for you.
+/// A session's token: a secret of this process.
+///
+/// It cannot be printed, compared or serialized. The helpers in [`http`](crate::http) add it to
+/// requests; where they cannot be used, call [`expose_secret`](Self::expose_secret).
 #[derive(Clone)]
 pub struct Token(HeaderValue);
 
 impl Token {
-    /// The JWT itself, for the header `X-OTAS-AGENT-SESSION-TOKEN` of a request within the project's domain.
+    /// Returns the JWT, for the header `X-OTAS-AGENT-SESSION-TOKEN`.
+    ///
+    /// Send it only to the project domain.
     pub fn expose_secret(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
@@ -72,11 +79,10 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The session that a call belongs to; one allocation for each session, shared by its calls.
+/// The session that a call belongs to; shared by all calls under one token.
 pub(crate) struct SessionCredentials {
-    /// The session's id: its events are delivered one at a time, in the order of completion.
     pub(crate) session_id: SessionId,
-    /// The session's token, which Brain asks for with each event.
+    /// Brain requires it with each event.
     pub(crate) token: HeaderValue,
 }
 
@@ -86,14 +92,13 @@ impl fmt::Debug for SessionCredentials {
     }
 }
 
-/// What UASAM granted with one token.
+/// One token of a session, and its claims.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
-    /// The session's id and its token, as the events of its calls carry them.
     pub(crate) credentials: Arc<SessionCredentials>,
     pub(crate) agent_id: Arc<str>,
     pub(crate) expires_at: SystemTime,
-    pub(crate) life: Duration,
+    pub(crate) lifetime: Duration,
 }
 
 #[derive(Deserialize)]
@@ -113,8 +118,8 @@ impl Grant {
         Token(self.credentials.token.clone())
     }
 
-    /// Reads a JWT's payload. Its signature is the server's business. `None`: this is no such token.
-    pub(crate) fn read(jwt: &str) -> Option<Self> {
+    /// Decodes a JWT, without verifying it; `None` if it is not a session token.
+    pub(crate) fn decode(jwt: &str) -> Option<Self> {
         let mut parts = jwt.split('.');
         let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() {
@@ -134,7 +139,7 @@ impl Grant {
             }),
             agent_id: claims.agent_id.into(),
             expires_at: SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(claims.exp).ok()?)?,
-            life: Duration::try_from_secs_f64(claims.exp - claims.iat).ok()?,
+            lifetime: Duration::try_from_secs_f64(claims.exp - claims.iat).ok()?,
         })
     }
 }
@@ -150,16 +155,16 @@ mod tests {
     const GOOD: &str = r#"{"agent_session_id":"3f2c","agent_id":"9a","iat":1000,"exp":2000}"#;
 
     #[test]
-    fn a_token_tells_its_session_agent_and_life() {
-        let grant = Grant::read(&jwt(GOOD)).unwrap();
+    fn a_token_names_its_session_agent_and_lifetime() {
+        let grant = Grant::decode(&jwt(GOOD)).unwrap();
         assert_eq!((grant.session_id().as_str(), &*grant.agent_id), ("3f2c", "9a"));
         assert_eq!(grant.expires_at, SystemTime::UNIX_EPOCH + Duration::from_secs(2000));
-        assert_eq!(grant.life, Duration::from_secs(1000));
+        assert_eq!(grant.lifetime, Duration::from_secs(1000));
         assert_eq!(grant.token().expose_secret(), jwt(GOOD));
     }
 
     #[test]
-    fn what_is_no_token_is_told_apart_without_a_panic() {
+    fn an_invalid_token_is_rejected_without_a_panic() {
         for text in [
             "",
             "..",
@@ -171,16 +176,16 @@ mod tests {
             &jwt("\u{0}"),
             &jwt(&GOOD.replace("2000", "1e400")),
         ] {
-            assert!(Grant::read(text).is_none(), "{text}");
+            assert!(Grant::decode(text).is_none(), "{text}");
         }
-        assert!(Grant::read(&jwt(&GOOD.replace("2000", "999"))).is_none(), "expired when it was made");
-        assert!(Grant::read(&jwt(&GOOD.replace("2000", "1e300"))).is_none(), "beyond all time");
-        assert!(Grant::read(&format!("{}\u{7f}", jwt(GOOD))).is_none(), "not for a header");
+        assert!(Grant::decode(&jwt(&GOOD.replace("2000", "999"))).is_none(), "expired when issued");
+        assert!(Grant::decode(&jwt(&GOOD.replace("2000", "1e300"))).is_none(), "out of range");
+        assert!(Grant::decode(&format!("{}\u{7f}", jwt(GOOD))).is_none(), "not a header value");
     }
 
     #[test]
     fn debug_shows_no_token() {
-        let grant = Grant::read(&jwt(GOOD)).unwrap();
+        let grant = Grant::decode(&jwt(GOOD)).unwrap();
         assert!(!format!("{grant:?}").contains(&jwt(GOOD)));
     }
 }

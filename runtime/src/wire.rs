@@ -1,28 +1,32 @@
-//! The servers' words: header names, paths, JSON shapes and status words. Nothing else in this crate knows a string of the servers.
+//! The protocol: every header name, path, JSON shape and error code of the servers.
 
 use serde::de::DeserializeOwned;
 
-/// Paths, header names and status words; shared with the local servers of the feature `testing`.
+/// The server that opens sessions, in messages.
+pub(crate) const UASAM: &str = "UASAM";
+/// The server that stores events, in messages.
+pub(crate) const BRAIN: &str = "Brain";
+
 pub(crate) mod header {
-    /// The agent's key: sent to UASAM and Brain only.
+    /// The agent key; sent only to UASAM and Brain.
     pub(crate) const AGENT_KEY: &str = "x-otas-agent-key";
-    /// The session's token: sent within the project's domain, and to Brain.
+    /// The session token; sent to the project domain and to Brain.
     pub(crate) const SESSION_TOKEN: &str = "x-otas-agent-session-token";
-    /// A person's token: reads sessions and events back.
+    /// A user's token, for reading sessions and events back.
     pub(crate) const USER_TOKEN: &str = "x-otas-user-token";
-    /// The project of a person's request.
+    /// The project that a user reads from.
     pub(crate) const PROJECT_ID: &str = "x-otas-project-id";
-    /// The agent whose events are read.
+    /// The agent whose events a user reads.
     pub(crate) const AGENT_ID: &str = "x-otas-agent-id";
-    /// Every header of OTAS begins like this; none is ever part of an event.
+    /// The prefix of every OTAS header; none is ever part of an event.
     pub(crate) const PREFIX: &str = "x-otas-";
 }
 
-/// Paths on UASAM and Brain; the slash at the end is needed.
+/// Paths on UASAM and Brain. The trailing slash is required.
 pub(crate) mod path {
     /// UASAM: opens a session.
     pub(crate) const CREATE_SESSION: &str = "/api/agent/v1/session/create/";
-    /// UASAM: tells the project and the agent of a key. Only the local servers need it.
+    /// UASAM: returns the project and the agent of a key. Only the local servers need it.
     #[cfg(feature = "testing")]
     pub(crate) const VERIFY_KEY: &str = "/api/agent/v1/auth/verify/";
     /// UASAM: lists an agent's sessions.
@@ -39,49 +43,50 @@ pub(crate) struct CreateSession<'a> {
     pub(crate) meta: &'a serde_json::Map<String, serde_json::Value>,
 }
 
-/// The answer to [`CreateSession`].
+/// The response to [`CreateSession`].
 #[derive(serde::Deserialize)]
 pub(crate) struct SessionCreated {
     pub(crate) response: SessionGrant,
 }
 
-/// The part of [`SessionCreated`] that matters.
 #[derive(serde::Deserialize)]
 pub(crate) struct SessionGrant {
     pub(crate) jwt_token: String,
 }
 
-/// The status word of an answer, if it is one: a refusal may echo what was sent after a colon, so that nothing else is ever shown.
+/// The error code of a rejection: the only part of the response that may be shown.
+///
+/// A server may echo what was sent after a colon.
 pub(crate) fn error_code(body: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
-    struct Refusal {
+    struct Rejection {
         status_description: String,
     }
-    let refusal: Refusal = serde_json::from_slice(body).ok()?;
-    let word = refusal.status_description.split(':').next().unwrap_or_default().trim();
+    let rejection: Rejection = serde_json::from_slice(body).ok()?;
+    let code = rejection.status_description.split(':').next().unwrap_or_default().trim();
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    (!word.is_empty() && word.len() <= 64 && word.bytes().all(plain)).then(|| word.to_owned())
+    (!code.is_empty() && code.len() <= 64 && code.bytes().all(plain)).then(|| code.to_owned())
 }
 
-/// Parses JSON as the servers write it: like Python, with `NaN` and `Infinity` for numbers that some client stored.
+/// Parses JSON, reading `NaN` and `Infinity` as `null`.
 ///
-/// Falls back to reading those as `null`.
+/// The servers write these, as Python does, if a client has stored such a number.
 pub(crate) fn from_json<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
     serde_json::from_slice(text).ok().or_else(|| serde_json::from_slice(&without_nan(text)).ok())
 }
 
 fn without_nan(text: &[u8]) -> Vec<u8> {
-    const WORDS: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
+    const LITERALS: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
     let mut out = Vec::with_capacity(text.len());
     let (mut at, mut inside) = (0, false);
     while let Some(&byte) = text.get(at) {
-        let word = WORDS.iter().find(|word| !inside && text[at..].starts_with(word));
-        if let Some(word) = word {
+        let literal = LITERALS.iter().find(|literal| !inside && text[at..].starts_with(literal));
+        if let Some(literal) = literal {
             out.extend_from_slice(b"null");
-            at += word.len();
+            at += literal.len();
             continue;
         }
-        // An escaped character goes along with its backslash, so that an escaped quote ends nothing.
+        // Skip an escaped character with its backslash: an escaped quote ends nothing.
         let length = if inside && byte == b'\\' { 2 } else { 1 };
         inside ^= byte == b'"';
         out.extend(text[at..].iter().take(length));
@@ -90,24 +95,22 @@ fn without_nan(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What Brain is told of one call.
+/// One call, as Brain logs it.
 pub(crate) mod log {
     use std::borrow::Cow;
 
     use serde::Serialize;
 
-    /// Longest path, in bytes: it is indexed.
-    pub(crate) const PATH: usize = 2_692;
-    /// Longest method, in characters.
-    pub(crate) const METHOD: usize = 20;
-    /// Longest content type, in characters.
-    pub(crate) const CONTENT_TYPE: usize = 255;
-    /// Largest size of a body, in bytes.
-    pub(crate) const LARGEST: u64 = i32::MAX as u64;
-    /// Who wrote the event.
+    /// The column is indexed, which limits it.
+    pub(crate) const MAX_PATH_BYTES: usize = 2_692;
+    pub(crate) const MAX_METHOD_CHARS: usize = 20;
+    pub(crate) const MAX_CONTENT_TYPE_CHARS: usize = 255;
+    /// The largest number in an integer column.
+    pub(crate) const MAX_INT: u64 = i32::MAX as u64;
+    /// The client that wrote the event.
     pub(crate) const LIBRARY: &str = concat!("otas-rust/", env!("CARGO_PKG_VERSION"));
 
-    /// The body of the POST. An explicit `null` is refused in some columns, so nothing is ever null.
+    /// The body of the POST. Nothing is ever `null`, which some columns reject.
     #[derive(Serialize)]
     pub(crate) struct Event<'a, P> {
         pub(crate) project_id: Cow<'a, str>,
@@ -137,7 +140,7 @@ pub(crate) mod log {
         pub(crate) metadata: Metadata<'a>,
     }
 
-    /// What lets a reader sort events and find repeats: Brain itself stamps on arrival.
+    /// Lets a reader sort events and find duplicates; Brain only records the arrival.
     #[derive(Serialize)]
     pub(crate) struct Metadata<'a> {
         pub(crate) event_id: &'a str,
@@ -147,35 +150,31 @@ pub(crate) mod log {
     }
 }
 
-/// The words in `status_description` by which refusals of Brain are told apart.
-pub(crate) mod word {
-    /// The session's token was refused.
-    pub(crate) const TOKEN_REFUSED: &str = "invalid_or_expired_token";
-    /// No token came with the event.
+/// The error codes by which Brain's rejections are distinguished.
+pub(crate) mod code {
+    pub(crate) const TOKEN_REJECTED: &str = "invalid_or_expired_token";
     pub(crate) const TOKEN_MISSING: &str = "missing_agent_session_token";
 }
 
-/// What a person's token reads back.
+/// Responses to a user who reads back.
 pub(crate) mod read {
     use serde::Deserialize;
     use serde_json::{Map, Value};
 
-    /// How many events of a session Brain shows at the most: the earliest.
-    pub(crate) const SHOWN: usize = 500;
+    /// Brain returns only this many events of a session, the earliest.
+    pub(crate) const PAGE_LIMIT: usize = 500;
 
-    /// The answer to a list of sessions, the newest first.
+    /// Newest first.
     #[derive(Deserialize)]
     pub(crate) struct SessionsListed {
         pub(crate) response: Sessions,
     }
 
-    /// The part of [`SessionsListed`] that matters.
     #[derive(Deserialize)]
     pub(crate) struct Sessions {
         pub(crate) sessions: Vec<Session>,
     }
 
-    /// A session as UASAM lists it.
     #[derive(Deserialize)]
     pub(crate) struct Session {
         pub(crate) id: String,
@@ -185,7 +184,7 @@ pub(crate) mod read {
         pub(crate) meta: Value,
     }
 
-    /// The answer to a list of events, in the order of their arrival.
+    /// In order of arrival.
     #[derive(Deserialize)]
     pub(crate) struct EventsListed {
         pub(crate) events: Vec<Map<String, Value>>,
@@ -199,14 +198,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_are_none_are_read_as_null() {
+    fn non_finite_numbers_are_read_as_null() {
         let text = br#"{"a":NaN,"b":[-Infinity,Infinity,1],"c":"NaN \" NaN \\","d":"Infinity"}"#;
         let expected = json!({"a": null, "b": [null, null, 1], "c": "NaN \" NaN \\", "d": "Infinity"});
         assert_eq!(from_json::<Value>(text), Some(expected));
     }
 
     #[test]
-    fn what_is_no_json_stays_so() {
+    fn invalid_json_stays_invalid() {
         for text in ["", "<html>", "{\"a\":", "{\"a\":NaN", "\"\\"] {
             assert_eq!(from_json::<Value>(text.as_bytes()), None, "{text}");
         }

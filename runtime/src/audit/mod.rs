@@ -1,4 +1,4 @@
-//! Reading back: the sessions of an agent, the events of a session, and their timeline, with a person's token.
+//! Reads back sessions and their events, with a user's token.
 //!
 //! ```no_run
 //! # async fn run() -> otas::Result<()> {
@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use records::{EventRecord, Events, SessionRecord};
-pub use timeline::{Entry, Timeline};
+pub use timeline::{Timeline, TimelineEntry};
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -32,14 +32,13 @@ use crate::server::{AbortOnDropHandle, BackgroundRuntime, endpoint, plain_http, 
 use crate::token::SessionId;
 use crate::wire::{self, read};
 
-const UASAM: &str = "UASAM";
-const BRAIN: &str = "Brain";
-/// How long an answer may take; UASAM lists all sessions at once.
-const ANSWER: Duration = Duration::from_secs(30);
-/// The longest answer that is read, in bytes.
-const MOST: usize = 64 * 1024 * 1024;
+/// UASAM lists all sessions at once, which may take a while.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
-/// Reads sessions and events back. Its requests are no events, and run on a thread of its own, so that any runtime will do.
+/// Reads sessions and events back.
+///
+/// Its requests run on a thread of their own, so that any runtime will do, and are not logged.
 #[derive(Clone)]
 pub struct Reader(Arc<Inner>);
 
@@ -48,26 +47,28 @@ struct Inner {
     brain: (reqwest::Client, Url),
     user_token: HeaderValue,
     project_id: HeaderValue,
-    link: BackgroundRuntime,
+    background: BackgroundRuntime,
 }
 
 impl Reader {
-    /// A reader for the servers, the project and the person of a configuration.
+    /// Returns a reader for the servers, the project and the user of a configuration.
     ///
     /// # Errors
     ///
-    /// [`is_disabled`](Error::is_disabled): OTAS is switched off. [`is_config`](Error::is_config): there is no user token (`OTAS_USER_TOKEN`) or no project id (`OTAS_PROJECT_ID`), or the HTTP client
-    /// cannot be built. Otherwise the thread cannot be started.
+    /// * [`is_disabled`](Error::is_disabled): OTAS is disabled.
+    /// * [`is_config`](Error::is_config): there is no user token (`OTAS_USER_TOKEN`) or no project
+    ///   id (`OTAS_PROJECT_ID`), or the HTTP client cannot be built.
+    /// * Otherwise, the thread cannot be started.
     pub fn new(config: &Config) -> Result<Self> {
         let settings = &config.0;
         if settings.disabled {
             return Err(Error::new(Kind::Disabled));
         }
         let user_token = settings.user_token.clone().ok_or_else(|| {
-            Error::config("no user token is set, which reading back needs; set OTAS_USER_TOKEN (or the builder's field `user_token`)")
+            Error::missing("user token", "set OTAS_USER_TOKEN (or call `ConfigBuilder::user_token`) to read back")
         })?;
         let project_id = settings.project_id.as_deref().ok_or_else(|| {
-            Error::config("no project id is set, which reading back needs; set OTAS_PROJECT_ID (or the builder's field `project_id`)")
+            Error::missing("project id", "set OTAS_PROJECT_ID (or call `ConfigBuilder::project_id`) to read back")
         })?;
         let server = |url: &Url| Ok::<_, Error>((plain_http(url, settings.connect_timeout)?, url.clone()));
         Ok(Self(Arc::new(Inner {
@@ -75,45 +76,51 @@ impl Reader {
             brain: server(&settings.brain)?,
             user_token,
             project_id: header(project_id, "project id")?,
-            link: BackgroundRuntime::start("otas-audit")?,
+            background: BackgroundRuntime::start("otas-audit")?,
         })))
     }
 
-    /// All sessions of an agent, the newest first.
+    /// Returns all sessions of an agent, newest first.
     ///
     /// # Errors
     ///
-    /// * [`is_rejected`](Error::is_rejected): the user token is wrong or has expired, the person does not belong to the project, or the agent
-    ///   does not.
-    /// * [`is_unreachable`](Error::is_unreachable), [`is_timeout`](Error::is_timeout): UASAM is not there, or took over 30 seconds.
-    /// * [`is_unexpected_response`](Error::is_unexpected_response): the answer is no list of sessions, or has over 64 MiB.
+    /// * [`is_rejected`](Error::is_rejected): the user token is wrong or has expired, or the user
+    ///   or the agent does not belong to the project.
+    /// * [`is_unreachable`](Error::is_unreachable), [`is_timeout`](Error::is_timeout): UASAM is
+    ///   down, or took over 30 seconds.
+    /// * [`is_unexpected_response`](Error::is_unexpected_response): the response is not a list of
+    ///   sessions, or is larger than 64 MiB.
     pub async fn sessions(&self, agent_id: &str) -> Result<Vec<SessionRecord>> {
         let (http, base) = &self.0.uasam;
         let mut url = endpoint(base, wire::path::LIST_SESSIONS);
         url.query_pairs_mut().append_pair("agent_id", agent_id);
-        let listed: read::SessionsListed = self.get(UASAM, self.signed(http.get(url))).await?;
+        let listed: read::SessionsListed = self.get(wire::UASAM, http.get(url)).await?;
         let record = |session| SessionRecord::new(agent_id, session);
         Ok(listed.response.sessions.into_iter().map(record).collect())
     }
 
-    /// The events of a session in the order in which they arrived. Brain shows the earliest 500 and no others;
-    /// [`Events::is_truncated`] tells whether that was reached.
+    /// Returns the events of a session in the order in which they arrived.
+    ///
+    /// Brain returns only the first 500; see [`Events::is_truncated`].
     ///
     /// # Errors
     ///
-    /// As [`sessions`](Self::sessions), and [`is_rejected`](Error::is_rejected) for an agent or a session id that is none.
+    /// As [`sessions`](Self::sessions), for Brain, and [`is_rejected`](Error::is_rejected) also if
+    /// one of the ids is not a UUID.
     pub async fn events(&self, agent_id: &str, session_id: &SessionId) -> Result<Events> {
         let (http, base) = &self.0.brain;
-        // Brain knows no other spelling.
+        // Brain compares ids by their text, which it writes in lower case.
         let id = session_id.as_str().to_ascii_lowercase();
         let mut url = endpoint(base, wire::path::LIST_EVENTS);
-        url.query_pairs_mut().append_pair("session_id", &id).append_pair("limit", &read::SHOWN.to_string());
-        let request = self.signed(http.get(url)).header(wire::header::AGENT_ID, header(agent_id, "agent id")?);
-        let listed: read::EventsListed = self.get(BRAIN, request).await?;
+        url.query_pairs_mut().append_pair("session_id", &id).append_pair("limit", &read::PAGE_LIMIT.to_string());
+        let request = http.get(url).header(wire::header::AGENT_ID, header(agent_id, "agent id")?);
+        let listed: read::EventsListed = self.get(wire::BRAIN, request).await?;
         Ok(Events::new(session_id.clone(), listed.events))
     }
 
-    /// The events of a session in the order in which their calls started, repeated deliveries left out.
+    /// Returns the events of a session in the order in which their calls started.
+    ///
+    /// Duplicate deliveries are left out.
     ///
     /// # Errors
     ///
@@ -122,37 +129,37 @@ impl Reader {
         Ok(self.events(agent_id, session_id).await?.into())
     }
 
-    fn signed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        request
-            .header(wire::header::USER_TOKEN, self.0.user_token.clone())
-            .header(wire::header::PROJECT_ID, self.0.project_id.clone())
-    }
-
     async fn get<T: DeserializeOwned + Send + 'static>(
         &self,
         server: &'static str,
         request: reqwest::RequestBuilder,
     ) -> Result<T> {
-        let task = self.0.link.spawn(async move { send(server, request, MOST, ANSWER).await?.decode(remedy) });
-        let ended = |_| Err(Error::new(Kind::Thread("the reader's thread has ended")));
+        let request = request
+            .header(wire::header::USER_TOKEN, self.0.user_token.clone())
+            .header(wire::header::PROJECT_ID, self.0.project_id.clone());
+        let task = self
+            .0
+            .background
+            .spawn(async move { send(server, request, MAX_RESPONSE_BYTES, RESPONSE_TIMEOUT).await?.decode(remedy) });
+        let ended = |_| Err(Error::new(Kind::Thread("the background thread has ended; create another reader")));
         AbortOnDropHandle::new(task).await.unwrap_or_else(ended)
     }
 }
 
-/// What to do about a rejection.
+/// The remedy for a rejection with this status.
 fn remedy(status: u16) -> &'static str {
     match status {
+        400 => "check the ids: each must be a UUID",
         401 => "check the user token: it is wrong or has expired; log in again",
-        403 => "check that the person belongs to the project, and the agent too",
-        404 => "check the agent's id and the project's",
-        400 => "check the ids: each is a UUID",
-        _ => "try again later, or look into the server's log",
+        403 => "check that both the user and the agent belong to the project",
+        404 => "check the agent id and the project id",
+        _ => "try again later, or check the server's log",
     }
 }
 
-fn header(value: &str, what: &str) -> Result<HeaderValue> {
+fn header(value: &str, setting: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(value.trim())
-        .map_err(|_| Error::config(format!("the {what} holds characters that no HTTP header can carry; copy it again")))
+        .map_err(|_| Error::config(setting, "it has characters that no HTTP header can carry", "copy it again"))
 }
 
 impl fmt::Debug for Reader {

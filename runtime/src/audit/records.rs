@@ -1,4 +1,4 @@
-//! What is read back: sessions and events as the servers keep them.
+//! Sessions and events as the servers store them.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use crate::text;
 use crate::token::SessionId;
 use crate::wire::read;
 
-/// A session as UASAM keeps it.
+/// A session as UASAM stores it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SessionRecord {
@@ -16,9 +16,9 @@ pub struct SessionRecord {
     pub id: SessionId,
     /// The agent that opened it.
     pub agent_id: String,
-    /// When it was opened, by the server's clock; none where the server's text is no time.
+    /// When it was opened, by the server's clock; `None` if that cannot be parsed.
     pub created_at: Option<SystemTime>,
-    /// What it was opened with.
+    /// The meta that it was opened with.
     pub meta: Value,
 }
 
@@ -45,27 +45,29 @@ impl Events {
         Self { session_id, events: events.into_iter().map(EventRecord::new).collect() }
     }
 
-    /// The session that they belong to.
+    /// Returns the session that the events belong to.
     pub fn session_id(&self) -> &SessionId {
         &self.session_id
     }
 
-    /// Whether Brain's limit of 500 was reached: then later events are there, most likely, and nothing can show them.
+    /// Returns true if Brain's limit of 500 events was reached.
+    ///
+    /// Later events probably exist then, but Brain does not return them.
     pub fn is_truncated(&self) -> bool {
-        self.events.len() >= read::SHOWN
+        self.events.len() >= read::PAGE_LIMIT
     }
 
-    /// How many events were read.
+    /// Returns the number of events.
     pub fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no events.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// Each event.
+    /// Iterates over the events.
     pub fn iter(&self) -> std::slice::Iter<'_, EventRecord> {
         self.events.iter()
     }
@@ -89,37 +91,42 @@ impl<'a> IntoIterator for &'a Events {
     }
 }
 
-/// An event as Brain keeps it. Whoever holds the agent's key may have written it: nothing in it is certain.
+/// An event as Brain stores it.
+///
+/// Any client with the agent key may have written it, so nothing in it is certain to be true. Fields
+/// marked *this library* are `None` in the events of other clients.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EventRecord {
-    /// The event's own id, the same in a repeated delivery; none where another client wrote it.
+    /// The event's id, the same in duplicate deliveries (*this library*).
     pub id: Option<String>,
-    /// The place of the call among its session's, in the order of their starts; none where another client wrote it.
+    /// The position of the call among its session's, by start (*this library*).
     pub sequence: Option<u64>,
-    /// When the call started, by the agent's clock; none where another client wrote it.
+    /// When the call started, by the agent's clock (*this library*).
     pub started_at: Option<SystemTime>,
     /// When the event arrived, by Brain's clock.
     pub arrived_at: Option<SystemTime>,
     /// The request's method.
     pub method: String,
-    /// The host that was called, with its port where that is not the scheme's own; none where another client wrote it.
+    /// The host, with its port unless that is the scheme's default (*this library*).
     pub host: Option<String>,
     /// The URL's path.
     pub path: String,
-    /// The answer's status; 0 where there was none.
+    /// The response's status; 0 if there was none.
     pub status: u16,
-    /// From the start of the call to the end of the answer; none where another client stored a number that is none.
+    /// From the start of the call to the end of the response; `None` if not a number.
     pub latency: Option<Duration>,
-    /// How many bytes were sent.
+    /// The bytes sent.
     pub request_size: u64,
-    /// How many bytes came back.
+    /// The bytes received.
     pub response_size: u64,
-    /// Why the call failed.
+    /// Why the call failed, if it did.
     pub error: Option<String>,
-    /// How the call ended: `complete`, `failed`, `dropped` or `cancelled`; none where another client wrote it.
+    /// How the call ended (*this library*).
+    ///
+    /// One of `complete`, `failed`, `dropped` and `cancelled`.
     pub end: Option<String>,
-    /// Everything that Brain keeps, by its own names.
+    /// All fields that Brain stores, under its own names.
     pub fields: Map<String, Value>,
 }
 

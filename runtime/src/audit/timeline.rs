@@ -1,4 +1,4 @@
-//! A session's calls in the order in which they started, to be read by a person.
+//! Sorts a session's calls by start, for people to read.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -6,50 +6,54 @@ use std::time::{Duration, SystemTime};
 
 use super::records::{EventRecord, Events};
 use crate::token::SessionId;
+use crate::wire::read::PAGE_LIMIT;
 
-/// A session's calls in the order in which they started. Repeated deliveries of one event are left out, and counted.
+/// A session's calls, sorted by start, without duplicate deliveries.
 ///
-/// `Display` shows a line for each: time since the first start, method, host and path, status, latency, sizes, error.
+/// `Display` prints one line per call: time since the first start, method, host and path, status,
+/// latency, sizes and error.
 ///
 /// ```text
-///    +0.000s GET    api.example.com/v1/items     200   12.0ms  sent     0 B  got 1.2 KiB
-///    +1.204s POST   api.example.com/v1/orders      -    3.21s  sent    37 B  got     0 B  no connection: refused
+/// +0.000s GET    api.example.com/items   200    12.0ms  sent       0 B  received   1.2 KiB
+/// +1.204s POST   api.example.com/orders    -      3.2s  sent      37 B  received       0 B  timed out
 /// ```
 #[derive(Clone, Debug)]
 pub struct Timeline {
     session_id: SessionId,
-    entries: Vec<Entry>,
-    repeats: usize,
+    entries: Vec<TimelineEntry>,
+    duplicates: usize,
     is_truncated: bool,
 }
 
 /// One call of a [`Timeline`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Entry {
-    /// From the start of the session's first call that is shown to the start of this one.
+pub struct TimelineEntry {
+    /// Time from the start of the first call in the timeline to the start of this one.
     pub since_start: Duration,
     /// The call.
     pub event: EventRecord,
 }
 
 impl Timeline {
-    /// The session that it shows.
+    /// Returns the session that the calls belong to.
     pub fn session_id(&self) -> &SessionId {
         &self.session_id
     }
 
-    /// The calls, the earliest first.
-    pub fn entries(&self) -> &[Entry] {
+    /// Returns the calls, earliest first.
+    pub fn entries(&self) -> &[TimelineEntry] {
         &self.entries
     }
 
-    /// How many repeated deliveries were left out.
-    pub fn repeats(&self) -> usize {
-        self.repeats
+    /// Returns how many duplicate deliveries were left out.
+    pub fn duplicates(&self) -> usize {
+        self.duplicates
     }
 
-    /// Whether Brain's limit of 500 events was reached, so that later ones are missing.
+    /// Returns true if Brain's limit of 500 events was reached.
+    ///
+    /// Later events are probably missing.
     pub fn is_truncated(&self) -> bool {
         self.is_truncated
     }
@@ -61,51 +65,52 @@ impl From<Events> for Timeline {
         let mut seen = HashSet::new();
         let mut events: Vec<_> =
             events.into_iter().filter(|event| event.id.clone().is_none_or(|id| seen.insert(id))).collect();
-        let repeats = count - events.len();
-        // The sort is stable: without any time, the order of arrival stays.
+        let duplicates = count - events.len();
+        // The sort is stable, so events without a time keep the order of their arrival.
         events.sort_by_key(|event| (start(event), event.sequence));
         let first = events.iter().find_map(start);
         let since =
             |event: &EventRecord| start(event).zip(first).and_then(|(start, first)| start.duration_since(first).ok());
-        let entries = events.into_iter().map(|event| Entry { since_start: since(&event).unwrap_or_default(), event });
-        Self { session_id, entries: entries.collect(), repeats, is_truncated }
+        let entries =
+            events.into_iter().map(|event| TimelineEntry { since_start: since(&event).unwrap_or_default(), event });
+        Self { session_id, entries: entries.collect(), duplicates, is_truncated }
     }
 }
 
-/// By the agent's clock, or about, where another client wrote the event.
+/// The start by the agent's clock; estimated if another client wrote the event.
 fn start(event: &EventRecord) -> Option<SystemTime> {
-    let about = || event.arrived_at?.checked_sub(event.latency.unwrap_or_default());
-    event.started_at.or_else(about)
+    let estimate = || event.arrived_at?.checked_sub(event.latency.unwrap_or_default());
+    event.started_at.or_else(estimate)
 }
 
 impl fmt::Display for Timeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.entries.iter().map(|entry| target(&entry.event).chars().count()).max().unwrap_or(0).min(60);
         for entry in &self.entries {
-            line(f, entry, width)?;
+            write_line(f, entry, width)?;
         }
         if self.entries.is_empty() {
             writeln!(f, "no calls")?;
         }
-        if self.repeats > 0 {
-            writeln!(f, "(repeated deliveries left out: {})", self.repeats)?;
+        if self.duplicates > 0 {
+            writeln!(f, "(duplicate deliveries left out: {})", self.duplicates)?;
         }
         if self.is_truncated {
-            writeln!(f, "(Brain shows the first 500 events of a session; later ones are missing)")?;
+            writeln!(f, "(truncated: Brain returns only the first {PAGE_LIMIT} events of a session)")?;
         }
         Ok(())
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, entry: &Entry, width: usize) -> fmt::Result {
+fn write_line(f: &mut fmt::Formatter<'_>, entry: &TimelineEntry, width: usize) -> fmt::Result {
     let event = &entry.event;
     let status = if event.status == 0 { "-".to_owned() } else { event.status.to_string() };
     let latency = event.latency.map_or("?".to_owned(), |latency| format!("{latency:.1?}"));
     write!(
         f,
-        "{:>+10.3}s {:<6} {:<width$} {status:>4} {latency:>9}  sent {:>9}  got {:>9}",
+        "{:>+10.3}s {:<6} {:<width$} {status:>4} {latency:>9}  sent {:>9}  received {:>9}",
         entry.since_start.as_secs_f64(),
-        plain(&event.method),
+        printable(&event.method),
         target(event),
         size(event.request_size),
         size(event.response_size),
@@ -114,18 +119,17 @@ fn line(f: &mut fmt::Formatter<'_>, entry: &Entry, width: usize) -> fmt::Result 
         write!(f, "  {end}")?;
     }
     match &event.error {
-        Some(error) => writeln!(f, "  {}", plain(error)),
+        Some(error) => writeln!(f, "  {}", printable(error)),
         None => writeln!(f),
     }
 }
 
-/// Host and path.
 fn target(event: &EventRecord) -> String {
-    plain(&format!("{}{}", event.host.as_deref().unwrap_or_default(), event.path))
+    printable(&format!("{}{}", event.host.as_deref().unwrap_or_default(), event.path))
 }
 
-/// Without the characters by which an event could play tricks on a terminal.
-fn plain(text: &str) -> String {
+/// Replaces control characters, with which an event could manipulate the terminal.
+fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_stand_in_the_order_of_their_starts_and_repeats_are_left_out() {
+    fn calls_are_sorted_by_start_without_duplicates() {
         let timeline = timeline(json!([
             event("c", 3, "2026-01-01T00:00:01.5Z"),
             event("b", 2, "2026-01-01T00:00:01Z"),
@@ -168,19 +172,19 @@ mod tests {
         let paths: Vec<_> = timeline.entries().iter().map(|entry| entry.event.path.as_str()).collect();
 
         assert_eq!(paths, ["/a", "/b", "/c"]);
-        assert_eq!(timeline.repeats(), 1);
+        assert_eq!(timeline.duplicates(), 1);
         assert_eq!(timeline.entries()[2].since_start, Duration::from_millis(500));
         assert_eq!(
             timeline.to_string(),
-            "    +0.000s GET    h.example/a  200    12.0ms  sent       0 B  got   1.2 KiB\n    \
-             +0.000s GET    h.example/b  200    12.0ms  sent       0 B  got   1.2 KiB\n    \
-             +0.500s GET    h.example/c  200    12.0ms  sent       0 B  got   1.2 KiB\n\
-             (repeated deliveries left out: 1)\n"
+            "    +0.000s GET    h.example/a  200    12.0ms  sent       0 B  received   1.2 KiB\n    \
+             +0.000s GET    h.example/b  200    12.0ms  sent       0 B  received   1.2 KiB\n    \
+             +0.500s GET    h.example/c  200    12.0ms  sent       0 B  received   1.2 KiB\n\
+             (duplicate deliveries left out: 1)\n"
         );
     }
 
     #[test]
-    fn events_of_other_clients_are_placed_by_their_arrival() {
+    fn events_of_other_clients_are_sorted_by_arrival() {
         let timeline = timeline(json!([
             { "path": "/late", "event_time": "2026-01-01T00:00:09Z", "latency_ms": 1000 },
             event("ours", 1, "2026-01-01T00:00:02Z"),
@@ -195,9 +199,13 @@ mod tests {
     }
 
     #[test]
-    fn a_session_beyond_what_brain_shows_says_so() {
+    fn a_truncated_timeline_ends_with_a_note() {
         let events: Vec<_> = (0..500).map(|n| event(&n.to_string(), n, "2026-01-01T00:00:01Z")).collect();
-        assert!(timeline(events.into()).to_string().ends_with("later ones are missing)\n"));
+        assert!(
+            timeline(events.into())
+                .to_string()
+                .ends_with("(truncated: Brain returns only the first 500 events of a session)\n")
+        );
         assert_eq!(timeline(json!([])).to_string(), "no calls\n");
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::breaker::CircuitBreaker;
 use crate::config::Settings;
 use crate::delivery::{Delivery, Threads};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::server::{BackgroundRuntime, plain_http};
 
 /// How many sessions are opened at a time; each costs the server a fifth of a second.
@@ -27,9 +27,8 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(super) fn start(settings: &Settings, process_id: u32) -> Result<Self> {
-        let Some(key) = settings.key.clone() else {
-            return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
-        };
+        // A configuration without a key is one with OTAS disabled.
+        let key = settings.key.clone().ok_or_else(|| Error::new(Kind::Disabled))?;
         let uasam = plain_http(&settings.uasam, settings.connect_timeout)?;
         let runtime = Arc::new(BackgroundRuntime::start("otas")?);
         let timers = runtime.clone();

@@ -222,10 +222,10 @@ impl Client {
     pub(crate) fn count_sessionless_call(&self, error: &Error) {
         self.0.counters.sessionless_calls.fetch_add(1, Ordering::Relaxed);
         // A rejected key is reported once, where it is rejected.
-        if error.is_backing_off() || error.is_key_refusal() {
+        if error.is_backing_off() || error.is_key_rejected() {
             tracing::debug!(target: "otas", %error, "a call runs without a session");
         } else {
-            warn::emit(&format!("a call runs without a session: {}", error.with_causes()));
+            warn::emit(&format!("a call runs without a session: {error:#}"));
         }
     }
 

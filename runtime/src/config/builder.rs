@@ -1,11 +1,12 @@
-//! The builder of a configuration: its fields, each with what happens where it is not set.
+//! The builder of a configuration: its fields, each with its default.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Config;
+use http::HeaderMap;
+
 use crate::config::key::KeyOrigin;
 use crate::config::sources::{Env, Manifest, Setting};
 use crate::error::Result;
@@ -15,25 +16,26 @@ use crate::world::World;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const RENEW_BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
-pub(crate) const REDIRECTS: usize = 10;
+pub(crate) const MAX_REDIRECTS: usize = 10;
 const BODY_LIMIT: usize = 16 * 1024;
 
-/// Builds a [`Config`]; every field says what happens when it is not set.
+/// Builds a [`Config`](crate::Config); every field documents its default.
 #[derive(Clone)]
 pub struct ConfigBuilder {
     pub(super) variables: Env,
-    pub(super) keys: Vec<(String, KeyOrigin)>,
+    pub(super) keys: Vec<KeyOrigin>,
     pub(super) domain: Option<Setting>,
     pub(super) project_id: Option<Setting>,
     pub(super) uasam: Option<Setting>,
     pub(super) brain: Option<Setting>,
     pub(super) user_token: Option<Setting>,
-    pub(super) sensitive: Vec<Setting>,
+    pub(super) sensitive_headers: Vec<Setting>,
     pub(super) connect_timeout: Duration,
     pub(super) open_timeout: Duration,
     pub(super) renew_before: Duration,
-    pub(super) http: Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>,
-    pub(super) redirects: usize,
+    pub(super) http_client: Option<Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>>,
+    pub(super) default_headers: HeaderMap,
+    pub(super) max_redirects: usize,
     pub(super) request_timeout: Option<Duration>,
     pub(super) body_limit: usize,
     pub(super) on_event: Option<Hook>,
@@ -50,12 +52,13 @@ impl ConfigBuilder {
             uasam: None,
             brain: None,
             user_token: None,
-            sensitive: Vec::new(),
+            sensitive_headers: Vec::new(),
             connect_timeout: CONNECT_TIMEOUT,
             open_timeout: OPEN_TIMEOUT,
             renew_before: RENEW_BEFORE,
-            http: Arc::new(reqwest::Client::builder),
-            redirects: REDIRECTS,
+            http_client: None,
+            default_headers: HeaderMap::new(),
+            max_redirects: MAX_REDIRECTS,
             request_timeout: None,
             body_limit: BODY_LIMIT,
             on_event: None,
@@ -63,163 +66,219 @@ impl ConfigBuilder {
         }
     }
 
-    /// Takes every variable that is set.
+    /// Applies the variables; none if OTAS is disabled, as they may be wrong then.
     pub(crate) fn variables(mut self) -> Result<Self> {
         let variables = self.variables.clone();
         if variables.disabled()? {
-            return Ok(self); // nothing of them is used
+            return Ok(self);
         }
-        if let Some(given) = variables.get("OTAS_AGENT_KEY")? {
-            self.keys.push((given.origin.clone(), KeyOrigin::Fixed { text: given.value, setting: given.origin }));
-        }
+        self.keys.extend(variables.get("OTAS_AGENT_KEY")?.map(KeyOrigin::Fixed));
         if let Some(given) = variables.get("OTAS_AGENT_KEY_FILE")? {
-            self.keys.push((given.origin, KeyOrigin::File(given.value.into())));
+            self.keys.push(KeyOrigin::File { path: given.value.into(), setting: given.origin });
         }
         self.domain = variables.get("OTAS_PROJECT_DOMAIN")?;
         self.project_id = variables.get("OTAS_PROJECT_ID")?;
         self.uasam = variables.get("OTAS_UASAM_URL")?;
         self.brain = variables.get("OTAS_BRAIN_URL")?;
         self.user_token = variables.get("OTAS_USER_TOKEN")?;
-        self.sensitive.extend(variables.get("OTAS_SENSITIVE_HEADERS")?);
+        self.sensitive_headers.extend(variables.get("OTAS_SENSITIVE_HEADERS")?);
         Ok(self)
     }
 
-    /// Takes the manifest's values in place of the variables of the same meaning.
+    /// Replaces the variables of the same meaning by the manifest's values.
     pub(crate) fn manifest(mut self, manifest: Manifest) -> Self {
-        self.keys = manifest
-            .agent_key
-            .map(|given| (given.origin.clone(), KeyOrigin::Fixed { text: given.value, setting: given.origin }))
-            .into_iter()
-            .collect();
+        self.keys = manifest.agent_key.map(KeyOrigin::Fixed).into_iter().collect();
         self.project_id = manifest.project_id.filter(|given| !given.value.is_empty());
         self.domain = manifest.project_domain;
         self
     }
 
-    /// The agent's key. Exactly one of this, [`agent_key_file`](Self::agent_key_file) and [`agent_key_provider`](Self::agent_key_provider)
-    /// is needed.
+    /// Sets the agent key.
+    ///
+    /// Exactly one of this, [`agent_key_file`](Self::agent_key_file) and
+    /// [`agent_key_provider`](Self::agent_key_provider) is required.
     pub fn agent_key(mut self, key: impl Into<String>) -> Self {
-        let setting = "the field `agent_key`".to_owned();
-        self.keys.push((setting.clone(), KeyOrigin::Fixed { text: key.into(), setting }));
+        self.keys.push(KeyOrigin::Fixed(Setting::field(key, "agent_key")));
         self
     }
 
-    /// A file that holds the agent's key and nothing else. It is read when the configuration is built, before each session, and when the key
-    /// is refused: sessions go on under the new key. While it cannot be read, or holds no key, the last one stays in use.
+    /// Sets a file that holds the agent key and nothing else.
+    ///
+    /// It is read when the configuration is built, before each session, and when the key is
+    /// rejected, so that a new key takes effect without a restart. While the file cannot be read or
+    /// holds no key, the last key stays in use.
     pub fn agent_key_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.keys.push(("the field `agent_key_file`".to_owned(), KeyOrigin::File(path.into())));
+        self.keys.push(KeyOrigin::File { path: path.into(), setting: "`agent_key_file`".to_owned() });
         self
     }
 
-    /// A function that gives the agent's key: called when the configuration is built, and anew when the key is refused, on the library's
-    /// own threads (it may block).
+    /// Sets a function that returns the agent key.
+    ///
+    /// It is called when the configuration is built, and again when the key is rejected. It may
+    /// block, because it then runs on one of the library's own threads.
     pub fn agent_key_provider<F>(mut self, provider: F) -> Self
     where
         F: Fn() -> Result<String, Box<dyn std::error::Error + Send + Sync>> + Send + Sync + 'static,
     {
-        self.keys.push(("the field `agent_key_provider`".to_owned(), KeyOrigin::Provider(Arc::new(provider))));
+        self.keys.push(KeyOrigin::Provider(Arc::new(provider)));
         self
     }
 
-    /// The project's domain: base URLs, comma-separated; see [`ProjectDomain`](crate::ProjectDomain). Unset or empty: no URL gets the token, every call is one to the
-    /// outside, and a warning says so.
+    /// Sets the project domain: comma-separated base URLs, as in [`ProjectDomain`].
+    ///
+    /// Default: empty, with a warning. No request carries the token, and every request is logged.
+    ///
+    /// [`ProjectDomain`]: crate::ProjectDomain
     pub fn project_domain(mut self, domain: impl Into<String>) -> Self {
-        self.domain = Setting::field(domain, "project_domain");
+        self.domain = Some(Setting::field(domain, "project_domain"));
         self
     }
 
-    /// The project's id. Unset: Brain takes the project from the agent key; reading back needs it.
+    /// Sets the project's id, which is required for reading back.
+    ///
+    /// Default: none. Brain derives the project from the agent key.
     pub fn project_id(mut self, id: impl Into<String>) -> Self {
-        self.project_id = Setting::field(id, "project_id");
+        self.project_id = Some(Setting::field(id, "project_id"));
         self
     }
 
-    /// The base URL of UASAM, where sessions are opened. Unset: `http://localhost:8000`.
+    /// Sets the base URL of UASAM, where sessions are opened.
+    ///
+    /// Default: `http://localhost:8000`.
     pub fn uasam_url(mut self, url: impl Into<String>) -> Self {
-        self.uasam = Setting::field(url, "uasam_url");
+        self.uasam = Some(Setting::field(url, "uasam_url"));
         self
     }
 
-    /// The base URL of Brain, where calls are logged. Unset: `http://localhost:8002`.
+    /// Sets the base URL of Brain, where calls are logged.
+    ///
+    /// Default: `http://localhost:8002`.
     pub fn brain_url(mut self, url: impl Into<String>) -> Self {
-        self.brain = Setting::field(url, "brain_url");
+        self.brain = Some(Setting::field(url, "brain_url"));
         self
     }
 
-    /// A person's token, for reading sessions and events back. Unset: nothing can be read back.
+    /// Sets the token of the user on whose behalf sessions and events are read back.
+    ///
+    /// Default: none. Nothing can be read back.
     pub fn user_token(mut self, token: impl Into<String>) -> Self {
-        self.user_token = Setting::field(token, "user_token");
+        self.user_token = Some(Setting::field(token, "user_token"));
         self
     }
 
-    /// More header names, comma-separated, whose values no event may hold, beyond the built-in list. May be given several times.
+    /// Adds headers whose values are masked in events, as comma-separated names.
+    ///
+    /// They extend the built-in list. May be called several times.
     pub fn sensitive_headers(mut self, names: impl Into<String>) -> Self {
-        self.sensitive.extend(Setting::field(names, "sensitive_headers"));
+        self.sensitive_headers.push(Setting::field(names, "sensitive_headers"));
         self
     }
 
-    /// How long a connection to UASAM or Brain may take to be made. Unset: 3 seconds.
+    /// Sets the time limit for connecting to UASAM or Brain.
+    ///
+    /// Default: 3 seconds.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long opening a session may take in all: waiting for a turn, connecting, the answer. Unset: 10 seconds.
+    /// Sets the time limit for opening a session, from the first wait to the last byte.
+    ///
+    /// It includes queueing behind other sessions and connecting. Default: 10 seconds.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
         self.open_timeout = timeout;
         self
     }
 
-    /// How long before its token expires a session is renewed. Unset: 24 hours. A token that lives less than twice as long is renewed after
-    /// half of its life.
+    /// Sets how long before its token expires a session is renewed.
+    ///
+    /// A token that is valid for less than twice as long is renewed halfway. Default: 24 hours.
     pub fn renew_before(mut self, before: Duration) -> Self {
         self.renew_before = before;
         self
     }
 
-    /// How the client for your own requests is built. A function, because each tokio runtime gets a client of its own: a
-    /// [`reqwest::Client`] hangs or fails when it outlives the runtime that opened its connections. A redirect policy that it sets is
-    /// replaced: redirects are followed by this library, hop by hop ([`max_redirects`](Self::max_redirects)), because reqwest would
-    /// carry the token to whatever host a redirect names. Unset: [`reqwest::Client::builder`].
+    /// Sets how the client for your own requests is built.
     ///
-    /// Hop by hop means: a timeout of the builder's counts for each hop anew ([`request_timeout`](Self::request_timeout) for all of them), and
-    /// credentials among its default headers are sent empty, not left out, once a chain has changed the host.
+    /// This is a function because each tokio runtime gets a client of its own: a
+    /// [`reqwest::Client`] hangs or fails when it outlives the runtime that opened its connections.
+    ///
+    /// * A redirect policy set here is replaced. This library follows redirects itself, hop by hop
+    ///   ([`max_redirects`](Self::max_redirects)), because reqwest would carry the token to
+    ///   whatever host a redirect names.
+    /// * A timeout set here therefore applies to each hop; use
+    ///   [`request_timeout`](Self::request_timeout) to limit the whole chain.
+    /// * Default headers set here cannot be seen by this library. Set them with
+    ///   [`default_headers`](Self::default_headers) instead: they are then part of the log, and
+    ///   credentials among them are removed when a redirect leads to another host. If this function
+    ///   is set, credential headers (`Authorization`, `Cookie`, ...) are sent empty to that host,
+    ///   so that a client that adds them by itself cannot leak them.
+    ///
+    /// Default: [`reqwest::Client::builder`].
     ///
     /// ```
     /// # let builder = otas::Config::builder();
-    /// let builder = builder.http(|| otas::reqwest::Client::builder().user_agent("my-agent/1.0"));
+    /// let builder = builder.http_client(|| otas::reqwest::Client::builder().user_agent("my-agent/1.0"));
     /// ```
-    pub fn http<F>(mut self, builder: F) -> Self
+    pub fn http_client<F>(mut self, builder: F) -> Self
     where
         F: Fn() -> reqwest::ClientBuilder + Send + Sync + 'static,
     {
-        self.http = Arc::new(builder);
+        self.http_client = Some(Arc::new(builder));
         self
     }
 
-    /// How many redirects a request of yours may follow; one more is an error of kind [`is_redirect`](reqwest::Error::is_redirect). With 0
-    /// the redirect itself is the answer. Unset: 10, as in reqwest.
-    pub fn max_redirects(mut self, most: usize) -> Self {
-        self.redirects = most;
+    /// Adds headers that are sent with every request of yours.
+    ///
+    /// A header of the request itself takes precedence. Credentials among them are left out when a
+    /// redirect leads to another host. Of a name that is added again, the last values count.
+    ///
+    /// Default: none.
+    ///
+    /// ```
+    /// use otas::reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+    ///
+    /// # let builder = otas::Config::builder();
+    /// let mut token = HeaderValue::from_static("Bearer 0123456789");
+    /// token.set_sensitive(true);
+    /// let builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, token)]));
+    /// ```
+    pub fn default_headers(mut self, headers: HeaderMap) -> Self {
+        self.default_headers.extend(headers);
         self
     }
 
-    /// How long a request of yours may take in all, over every redirect and until its body has been read, where the request itself does not
-    /// say. Unset: as long as it takes. (A timeout of the [`reqwest::ClientBuilder`] counts for each hop anew.)
+    /// Sets how many redirects a request of yours may follow.
+    ///
+    /// One more is an error of kind [`is_redirect`](reqwest::Error::is_redirect). With 0, the
+    /// redirect itself is the response. Default: 10, as in reqwest.
+    pub fn max_redirects(mut self, max: usize) -> Self {
+        self.max_redirects = max;
+        self
+    }
+
+    /// Sets the time limit for a request of yours.
+    ///
+    /// It includes redirects and the response body. A timeout of the request itself takes precedence. Default: none.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = Some(timeout);
         self
     }
 
-    /// How many bytes of a text-like body an event keeps, of the request and of the answer each; 0 keeps none. Unset: 16,384. At most
-    /// 102,400.
+    /// Sets how many bytes of each text-like body an event keeps, at most 102,400.
+    ///
+    /// It applies to the request and the response separately; 0 keeps no bodies. Default: 16,384.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
     }
 
-    /// A function that sees each event before it is sent, redacted already: it may edit it, or drop it by returning `None`. It runs on a
-    /// thread of the library's: where it blocks, delivery waits, and nothing else; where it panics the event is dropped. Unset: events are sent as they are.
+    /// Sets a function that sees each event, already redacted, before it is sent.
+    ///
+    /// It may edit the event, or drop it by returning `None`. It runs on one of the library's own
+    /// threads: while it blocks, only delivery waits; if it panics, the event is dropped.
+    ///
+    /// Default: events are sent unchanged.
     pub fn on_event<F>(mut self, hook: F) -> Self
     where
         F: Fn(Event) -> Option<Event> + Send + Sync + 'static,
@@ -234,25 +293,12 @@ impl ConfigBuilder {
         self.world = world.clone();
         self
     }
-
-    /// Checks everything.
-    ///
-    /// # Errors
-    ///
-    /// [`is_config`](crate::Error::is_config), naming the variable, field or line and what to do: no agent key, two of them, one that no server
-    /// can accept (each before any request), a domain or URL that is none, a token that no header can hold, a timeout of zero, a body limit
-    /// over 102,400, `OTAS_DISABLED` with an unknown word. With OTAS switched off nothing else is checked.
-    pub fn build(self) -> Result<Config> {
-        let disabled = self.variables.disabled()?;
-        let checked = self.check(disabled)?;
-        Ok(Config(Arc::new(checked)))
-    }
 }
 
 impl fmt::Debug for ConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Nothing has been checked yet: any field may hold a secret by mistake.
-        let origins: Vec<_> = self.keys.iter().map(|(origin, _)| origin).collect();
-        f.debug_struct("ConfigBuilder").field("agent_key", &origins).finish_non_exhaustive()
+        // Nothing has been checked yet, so any value may be a misplaced secret.
+        let keys: Vec<_> = self.keys.iter().map(KeyOrigin::setting).collect();
+        f.debug_struct("ConfigBuilder").field("agent_key", &keys).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The agent key: what it must look like, where it comes from, and how it is read anew.
+//! The agent key: its form, its origin, and how it is re-read.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,51 +6,57 @@ use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
 
+use crate::config::sources::Setting;
 use crate::error::{Error, Kind, Result};
 use crate::sync::lock;
 use crate::warn::{self, OnceFlag};
 
 const PREFIX: &str = "agent_";
-/// `agent_`, 11 characters that name the key, an underscore, and 43 characters of secret.
+/// `agent_`, a name of 11 characters, an underscore, and a secret of 43 characters.
 const USUAL_LENGTH: usize = 61;
 const NAME: std::ops::Range<usize> = 6..17;
 
-type Provide = dyn Fn() -> Result<String, Box<dyn std::error::Error + Send + Sync>> + Send + Sync;
+const PROVIDER: &str = "`agent_key_provider`";
 
-/// Where the key comes from; cloned handles share the key that was read last.
+type Provider = dyn Fn() -> Result<String, Box<dyn std::error::Error + Send + Sync>> + Send + Sync;
+
+/// The agent key in use; clones share it.
 #[derive(Clone)]
 pub(crate) struct KeySource(Arc<Inner>);
 
 struct Inner {
     origin: KeyOrigin,
     current: Mutex<HeaderValue>,
-    /// It was said that the source cannot be read; until it can.
+    /// Reset when the key has been read.
     warned_unreadable: OnceFlag,
-    /// It was said that the key is refused; until one works.
+    /// Reset when a server has accepted the key.
     warned_rejected: OnceFlag,
 }
 
 #[derive(Clone)]
 pub(crate) enum KeyOrigin {
-    /// A text, and the name of the setting that held it.
-    Fixed {
-        text: String,
-        setting: String,
-    },
-    File(PathBuf),
-    Provider(Arc<Provide>),
+    Fixed(Setting),
+    File { path: PathBuf, setting: String },
+    Provider(Arc<Provider>),
 }
 
 impl KeyOrigin {
+    /// The setting that the key comes from, for messages.
+    pub(crate) fn setting(&self) -> &str {
+        match self {
+            Self::Fixed(given) => &given.origin,
+            Self::File { setting, .. } => setting,
+            Self::Provider(_) => PROVIDER,
+        }
+    }
+
     fn read(&self) -> Result<HeaderValue> {
         match self {
-            Self::Fixed { text, setting } => check(text, setting),
-            Self::File(path) => read_file(path),
+            Self::Fixed(given) => parse(&given.value, &given.origin),
+            Self::File { path, setting } => read_file(path, setting),
             Self::Provider(provide) => {
-                let setting = "the field `agent_key_provider`";
-                let text = provide()
-                    .map_err(|cause| Error::with_source(Kind::Config(format!("{setting} gave no agent key")), cause))?;
-                check(&text, setting)
+                let failed = || Kind::config(PROVIDER, "it returned an error", "make it return the agent key");
+                parse(&provide().map_err(|cause| Error::with_source(failed(), cause))?, PROVIDER)
             }
         }
     }
@@ -69,9 +75,11 @@ impl KeySource {
         lock(&self.0.current).clone()
     }
 
-    /// Reads the key anew; whether it is another one now. A file or provider that fails leaves the key as it was. May block.
+    /// Re-reads the key and returns whether it has changed. May block.
+    ///
+    /// On failure the last one stays in use.
     pub(crate) fn reread(&self) -> bool {
-        if matches!(self.0.origin, KeyOrigin::Fixed { .. }) {
+        if !self.can_change() {
             return false;
         }
         match self.0.origin.read() {
@@ -82,92 +90,96 @@ impl KeySource {
                 drop(current);
                 self.0.warned_unreadable.reset();
                 if changed {
-                    tracing::info!(target: "otas", "the agent key was read anew: another one is in use");
+                    tracing::info!(target: "otas", "the agent key was replaced; the new one is in use");
                 }
                 changed
             }
             Err(error) => {
-                let text =
-                    format!("the agent key could not be read anew; the last one stays in use: {}", error.with_causes());
+                let text = format!("the agent key cannot be re-read, so the last one stays in use: {error:#}");
                 warn::once(&self.0.warned_unreadable, &text);
                 false
             }
         }
     }
 
-    /// The key was taken.
-    pub(crate) fn has_worked(&self) {
+    /// Notes that a server accepted the key.
+    pub(crate) fn accepted(&self) {
         self.0.warned_rejected.reset();
     }
 
-    /// The key was refused, and there is no other: said once, until one works.
-    pub(crate) fn was_refused(&self, error: &Error) {
+    /// Notes that a server rejected the key and there is no other.
+    ///
+    /// Warns once, until a key is accepted.
+    pub(crate) fn rejected(&self, error: &Error) {
         let remedy = match &self.0.origin {
-            KeyOrigin::Fixed { setting, .. } => format!(
-                "set {setting} to a new key and start the program again (a key in a file, OTAS_AGENT_KEY_FILE, can be exchanged while it \
-                 runs)"
+            KeyOrigin::Fixed(given) => format!(
+                "set {} to a new key and restart the program (a key in OTAS_AGENT_KEY_FILE can be replaced without a \
+                 restart)",
+                given.origin
             ),
-            KeyOrigin::File(path) => {
-                format!("put a new key into `{}`: it is read anew, without a restart", path.display())
+            KeyOrigin::File { path, .. } => {
+                format!("put a new key into `{}`; it is picked up without a restart", path.display())
             }
             KeyOrigin::Provider(_) => {
-                "let the field `agent_key_provider` give a new key: it is asked anew, without a restart".to_owned()
+                format!("make {PROVIDER} return a new key; it is called again without a restart")
             }
         };
-        warn::once(
-            &self.0.warned_rejected,
-            &format!(
-                "no session is opened until there is another agent key: {error}; {remedy}. Calls go on without a session"
-            ),
-        );
+        let text = format!("calls run without a session until there is a new agent key: {error}; {remedy}");
+        warn::once(&self.0.warned_rejected, &text);
     }
 
-    /// Whether the key is in a file: reading that costs nothing to speak of.
+    /// Whether the key is in a file, which is cheap enough to read before each session.
     pub(crate) fn is_file(&self) -> bool {
-        matches!(self.0.origin, KeyOrigin::File(_))
+        matches!(self.0.origin, KeyOrigin::File { .. })
     }
 
     /// Whether the key can change while the program runs.
     pub(crate) fn can_change(&self) -> bool {
-        !matches!(self.0.origin, KeyOrigin::Fixed { .. })
+        !matches!(self.0.origin, KeyOrigin::Fixed(_))
     }
 }
 
-fn read_file(path: &Path) -> Result<HeaderValue> {
-    let setting = format!("the key file `{}`", path.display());
+fn read_file(path: &Path, setting: &str) -> Result<HeaderValue> {
+    let setting = format!("{setting} (`{}`)", path.display());
     let text = std::fs::read_to_string(path).map_err(|cause| {
-        Error::with_source(Kind::Config(format!("{setting} cannot be read; check the path and its rights")), cause)
+        let kind = Kind::config(&setting, "the file cannot be read", "check the path and its permissions");
+        Error::with_source(kind, cause)
     })?;
-    check(&text, &setting)
+    parse(&text, &setting)
 }
 
-/// The key as a header value, or what is wrong with it. No message shows the key.
-fn check(text: &str, setting: &str) -> Result<HeaderValue> {
+/// Checks the key without a request. No message shows it.
+fn parse(text: &str, setting: &str) -> Result<HeaderValue> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Error::config(format!(
-            "{setting} holds no agent key; put in the key that OTAS showed when the agent was created"
-        )));
+        return Err(Error::config(
+            setting,
+            "the agent key is empty",
+            "use the key that OTAS showed when the agent was created",
+        ));
     }
     if !text.starts_with(PREFIX) {
-        return Err(Error::config(format!(
-            "{setting} holds a text that is not an agent key: it does not begin with `{PREFIX}`; check that it is not another token"
-        )));
+        return Err(Error::config(
+            setting,
+            format_args!("the agent key does not begin with `{PREFIX}`"),
+            "check that it is not some other token",
+        ));
     }
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::config(format!(
-            "{setting} holds an agent key with characters that no HTTP header can carry; copy it again, without quotes or spaces"
-        )));
-    }
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let Some(mut value) = HeaderValue::from_str(text).ok().filter(|_| is_plain) else {
+        return Err(Error::config(
+            setting,
+            "the agent key has characters that no HTTP header can carry",
+            "copy it again, without quotes or spaces",
+        ));
+    };
     if text.len() == USUAL_LENGTH && text[NAME].contains('_') {
-        return Err(Error::config(format!(
-            "{setting} holds an agent key that can never work: its name (characters 7 to 17) has an underscore, and the server refuses \
-             every such key for ever; have the agent's key issued again"
-        )));
+        return Err(Error::config(
+            setting,
+            "this agent key can never work, because OTAS rejects every key with an underscore among characters 7 to 17",
+            "have the key issued again",
+        ));
     }
-    let mut value = HeaderValue::from_str(text).map_err(|_| {
-        Error::config(format!("{setting} holds an agent key that no HTTP header can carry; copy it again"))
-    })?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -175,9 +187,8 @@ fn check(text: &str, setting: &str) -> Result<HeaderValue> {
 impl fmt::Debug for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.origin {
-            KeyOrigin::Fixed { setting, .. } => write!(f, "KeySource({setting})"),
-            KeyOrigin::File(path) => write!(f, "KeySource({})", path.display()),
-            KeyOrigin::Provider(_) => f.write_str("KeySource(provider)"),
+            KeyOrigin::File { path, .. } => write!(f, "KeySource({})", path.display()),
+            origin => write!(f, "KeySource({})", origin.setting()),
         }
     }
 }
@@ -186,8 +197,8 @@ impl fmt::Debug for KeySource {
 mod tests {
     use super::*;
 
-    fn verdict(key: &str) -> Result<HeaderValue, String> {
-        check(key, "OTAS_AGENT_KEY").map_err(|error| error.to_string())
+    fn parsed(key: &str) -> Result<HeaderValue, String> {
+        parse(key, "OTAS_AGENT_KEY").map_err(|error| error.to_string())
     }
 
     fn key(name: &str) -> String {
@@ -196,31 +207,31 @@ mod tests {
 
     #[test]
     fn a_key_of_the_usual_form_or_of_an_unknown_length_is_accepted() {
-        assert_eq!(verdict(&key("abcdefghijk")).unwrap(), key("abcdefghijk").as_str());
-        assert!(verdict("agent_a_b").is_ok());
-        assert!(verdict(&format!("agent_a_b_{}", "s".repeat(90))).is_ok());
-        assert!(verdict(&format!("  {}\n", key("abc-efghijk"))).is_ok());
+        assert_eq!(parsed(&key("abcdefghijk")).unwrap(), key("abcdefghijk").as_str());
+        assert!(parsed("agent_a_b").is_ok());
+        assert!(parsed(&format!("agent_a_b_{}", "s".repeat(90))).is_ok());
+        assert!(parsed(&format!("  {}\n", key("abc-efghijk"))).is_ok());
     }
 
     #[test]
-    fn a_key_that_can_never_work_is_told_before_any_request() {
+    fn a_key_that_can_never_work_is_rejected_before_any_request() {
         for name in ["abcde_ghijk", "_bcdefghijk", "abcdefghij_"] {
-            let message = verdict(&key(name)).unwrap_err();
+            let message = parsed(&key(name)).unwrap_err();
             assert!(message.contains("never work") && message.contains("issued again"), "{message}");
             assert!(!message.contains(name), "{message}");
         }
     }
 
     #[test]
-    fn what_is_no_key_is_refused_without_being_shown() {
-        for (text, word) in [
-            ("", "holds no agent key"),
+    fn an_invalid_key_is_rejected_without_being_shown() {
+        for (text, problem) in [
+            ("", "is empty"),
             ("otas_abc_def", "does not begin"),
             ("agent_a b", "characters"),
             ("agent_ä", "characters"),
         ] {
-            let message = verdict(text).unwrap_err();
-            assert!(message.contains(word) && message.starts_with("OTAS_AGENT_KEY"), "{message}");
+            let message = parsed(text).unwrap_err();
+            assert!(message.contains(problem) && message.starts_with("OTAS_AGENT_KEY: "), "{message}");
             assert!(text.is_empty() || !message.contains(text), "{message}");
         }
     }

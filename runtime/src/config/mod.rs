@@ -1,4 +1,4 @@
-//! The configuration: what a client is built from, checked as a whole before the first request.
+//! The configuration of a client, checked as a whole before the first request.
 
 mod builder;
 mod key;
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use crate::domain::ProjectDomain;
@@ -18,23 +18,25 @@ use crate::error::Result;
 use crate::world::World;
 
 pub use builder::ConfigBuilder;
-pub(crate) use builder::REDIRECTS as DEFAULT_MAX_REDIRECTS;
+pub(crate) use builder::MAX_REDIRECTS;
 pub(crate) use key::KeySource;
 use sources::{Env, Manifest};
 
-/// Settings of a [`Client`](crate::Client), checked. Cheap to clone; `Debug` shows no secret.
+/// The checked settings of a [`Client`](crate::Client).
 ///
-/// | variable | field | meaning | unset |
+/// Cheap to clone, and `Debug` shows no secret.
+///
+/// | variable | field | meaning | default |
 /// | --- | --- | --- | --- |
-/// | `OTAS_AGENT_KEY` | [`agent_key`](ConfigBuilder::agent_key) | the agent's key | needed, or the next one |
-/// | `OTAS_AGENT_KEY_FILE` | [`agent_key_file`](ConfigBuilder::agent_key_file) | a file that holds the key; read anew before each session and when the key is refused | needed, or the one above |
-/// | `OTAS_PROJECT_DOMAIN` | [`project_domain`](ConfigBuilder::project_domain) | base URLs that get the token, comma-separated ([`ProjectDomain`]) | no URL gets it; a warning |
-/// | `OTAS_PROJECT_ID` | [`project_id`](ConfigBuilder::project_id) | the project, told to Brain and needed to read back | Brain takes it from the key |
+/// | `OTAS_AGENT_KEY` | [`agent_key`](ConfigBuilder::agent_key) | the agent key | required, unless the next is set |
+/// | `OTAS_AGENT_KEY_FILE` | [`agent_key_file`](ConfigBuilder::agent_key_file) | a file that holds the agent key; re-read before each session and when the key is rejected | required, unless the previous is set |
+/// | `OTAS_PROJECT_DOMAIN` | [`project_domain`](ConfigBuilder::project_domain) | comma-separated base URLs that get the token ([`ProjectDomain`]) | empty, with a warning |
+/// | `OTAS_PROJECT_ID` | [`project_id`](ConfigBuilder::project_id) | the project's id; required for reading back | derived from the agent key |
 /// | `OTAS_UASAM_URL` | [`uasam_url`](ConfigBuilder::uasam_url) | where sessions are opened | `http://localhost:8000` |
 /// | `OTAS_BRAIN_URL` | [`brain_url`](ConfigBuilder::brain_url) | where calls are logged | `http://localhost:8002` |
-/// | `OTAS_DISABLED` | (always read) | `true`, `1`, `yes`, `on`: no session, no request, no thread | on duty |
-/// | `OTAS_SENSITIVE_HEADERS` | [`sensitive_headers`](ConfigBuilder::sensitive_headers) | more header names that no event may hold | the built-in list |
-/// | `OTAS_USER_TOKEN` | [`user_token`](ConfigBuilder::user_token) | a person's token, for reading back | nothing can be read back |
+/// | `OTAS_DISABLED` | (always read) | `true`, `1`, `yes` or `on`: no session, no request, no thread | enabled |
+/// | `OTAS_SENSITIVE_HEADERS` | [`sensitive_headers`](ConfigBuilder::sensitive_headers) | more headers to mask in events, as comma-separated names | the built-in list |
+/// | `OTAS_USER_TOKEN` | [`user_token`](ConfigBuilder::user_token) | a user's token, required for reading back | none |
 ///
 /// ```
 /// # fn main() -> otas::Result<()> {
@@ -49,9 +51,8 @@ use sources::{Env, Manifest};
 #[derive(Clone)]
 pub struct Config(pub(crate) Arc<Settings>);
 
-/// The checked settings, as the rest of the crate reads them.
 pub(crate) struct Settings {
-    /// `None` only where OTAS is switched off.
+    /// `None` only if OTAS is disabled.
     pub(crate) key: Option<KeySource>,
     pub(crate) disabled: bool,
     pub(crate) domain: ProjectDomain,
@@ -64,7 +65,7 @@ pub(crate) struct Settings {
     pub(crate) open_timeout: Duration,
     pub(crate) renew_before: Duration,
     pub(crate) http_client: Option<Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>>,
-    pub(crate) default_headers: http::HeaderMap,
+    pub(crate) default_headers: HeaderMap,
     pub(crate) max_redirects: usize,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) body_limit: usize,
@@ -73,25 +74,31 @@ pub(crate) struct Settings {
 }
 
 impl Config {
-    /// Starts from nothing but the defaults of each field. `OTAS_DISABLED` is read all the same: the operator's switch beats everything.
+    /// Returns a builder with the default of each field.
+    ///
+    /// It reads no variable but `OTAS_DISABLED`, by which operators can always disable OTAS.
     pub fn builder() -> ConfigBuilder {
-        ConfigBuilder::new(Env::of_process())
+        ConfigBuilder::new(Env::from_process())
     }
 
-    /// Reads the environment: the variables of the table above. No `.env` file is loaded.
+    /// Reads the variables of the table above from the environment.
+    ///
+    /// No `.env` file is loaded.
     ///
     /// # Errors
     ///
-    /// [`is_config`](crate::Error::is_config): a variable that is missing or wrong; the text names it and says what to do.
+    /// [`is_config`](crate::Error::is_config): a variable is missing or wrong.
     pub fn from_env() -> Result<Self> {
-        ConfigBuilder::new(Env::of_process()).variables()?.build()
+        ConfigBuilder::new(Env::from_process()).variables()?.build()
     }
 
-    /// Reads the given pairs as if they were the environment; of a name that is given twice the last one counts. For programs that keep
-    /// their settings elsewhere, and for tests.
+    /// Reads the given pairs as if they were the environment.
+    ///
+    /// For tests, and for settings that are kept elsewhere. The last pair of a name counts.
     ///
     /// ```
-    /// let error = otas::Config::from_vars([("OTAS_AGENT_KEY", "agent_a_b"), ("OTAS_PROJECT_DOMAIN", "api.example.com")]).unwrap_err();
+    /// let vars = [("OTAS_AGENT_KEY", "agent_a_b"), ("OTAS_PROJECT_DOMAIN", "api.example.com")];
+    /// let error = otas::Config::from_vars(vars).unwrap_err();
     /// assert!(error.to_string().contains("OTAS_PROJECT_DOMAIN"));
     /// assert!(error.to_string().contains("https://api.example.com"));
     /// ```
@@ -101,41 +108,43 @@ impl Config {
     /// As [`from_env`](Self::from_env).
     pub fn from_vars<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self> {
         let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        ConfigBuilder::new(Env::of_pairs(pairs)).variables()?.build()
+        ConfigBuilder::new(Env::from_pairs(pairs)).variables()?.build()
     }
 
-    /// Reads `OtasAgentManifest.md`, the file that OTAS hands to operators: project id, agent key and project domain come from it, every
-    /// other setting from the environment.
+    /// Reads `OtasAgentManifest.md`, the file that OTAS hands to operators.
+    ///
+    /// The project id, the agent key and the project domain come from it, every other setting from
+    /// the environment.
     ///
     /// # Errors
     ///
-    /// [`is_config`](crate::Error::is_config): the file cannot be read, a line is missing, doubled or wrong (the text names the line), or a
-    /// variable is wrong.
+    /// [`is_config`](crate::Error::is_config): the file cannot be read, one of its lines is
+    /// missing, duplicated or wrong, or a variable is wrong.
     pub fn from_manifest(path: impl AsRef<Path>) -> Result<Self> {
-        let variables = Env::of_process();
+        let variables = Env::from_process();
         let builder = ConfigBuilder::new(variables.clone()).variables()?;
         if variables.disabled()? {
-            return builder.build(); // the file may well be missing where OTAS is switched off
+            return builder.build(); // without the file, which may be missing
         }
         builder.manifest(Manifest::read(path.as_ref())?).build()
     }
 
-    /// The project's domain.
+    /// Returns the project domain.
     pub fn domain(&self) -> &ProjectDomain {
         &self.0.domain
     }
 
-    /// Whether OTAS is switched off.
+    /// Returns true if OTAS is disabled.
     pub fn is_disabled(&self) -> bool {
         self.0.disabled
     }
 
-    /// Where sessions are opened.
+    /// Returns the base URL of UASAM, where sessions are opened.
     pub fn uasam_url(&self) -> &Url {
         &self.0.uasam
     }
 
-    /// Where calls are logged.
+    /// Returns the base URL of Brain, where calls are logged.
     pub fn brain_url(&self) -> &Url {
         &self.0.brain
     }
@@ -147,10 +156,44 @@ impl fmt::Debug for Config {
             .field("agent_key", &self.0.key)
             .field("disabled", &self.0.disabled)
             .field("project_domain", &format_args!("{}", self.0.domain))
-            // Whatever is no id may be a secret that was put in its place.
+            // Anything but an id may be a misplaced secret.
             .field("project_id", &self.0.project_id.as_deref().filter(|id| uuid::Uuid::try_parse(id).is_ok()))
             .field("uasam_url", &format_args!("{}", self.0.uasam))
             .field("brain_url", &format_args!("{}", self.0.brain))
+            .field("default_headers", &self.0.default_headers.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header::{ACCEPT, AUTHORIZATION};
+
+    use super::*;
+
+    fn builder() -> ConfigBuilder {
+        ConfigBuilder::new(Env::from_pairs(Vec::new())).agent_key("agent_a_b")
+    }
+
+    #[test]
+    fn default_headers_are_merged_by_name() {
+        let first = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("text/plain"))]);
+        let second = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+        let other = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("x"))]);
+
+        let config = builder().default_headers(first).default_headers(second).default_headers(other).build().unwrap();
+
+        let headers = &config.0.default_headers;
+        assert_eq!((headers.len(), &headers[ACCEPT]), (2, &HeaderValue::from_static("application/json")));
+    }
+
+    #[test]
+    fn debug_shows_the_names_of_default_headers_only() {
+        // Not marked sensitive, as is easily forgotten.
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("hunter2"))]);
+        let builder = builder().default_headers(headers);
+        let shown = format!("{builder:?} {:?}", builder.clone().build().unwrap());
+        assert!(shown.contains("authorization") && !shown.contains("hunter2"), "{shown}");
     }
 }

@@ -1,12 +1,13 @@
-//! Where settings are read from: the environment, and the manifest file that OTAS hands to operators.
+//! Reads settings from the environment, and from the manifest of an agent.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 
-/// A text and the setting that it comes from: a variable, a field, or a line of a file.
+/// An unchecked value and its origin: a variable, a field, or a line of a file.
 #[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) value: String,
@@ -14,50 +15,46 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    pub(crate) fn new(value: &str, origin: &str) -> Self {
-        Self { value: value.to_owned(), origin: origin.to_owned() }
+    pub(crate) fn new(value: impl Into<String>, origin: impl Into<String>) -> Self {
+        Self { value: value.into(), origin: origin.into() }
     }
 
-    pub(crate) fn field(value: impl Into<String>, field: &str) -> Option<Self> {
-        Some(Self { value: value.into(), origin: format!("the field `{field}`") })
+    pub(crate) fn field(value: impl Into<String>, field: &str) -> Self {
+        Self::new(value, format!("`{field}`"))
     }
 
-    pub(crate) fn wrong(&self, what: &str) -> Error {
-        Error::config(format!("{}: {what}", self.origin))
-    }
-
-    pub(crate) fn because(&self, cause: Error) -> Error {
-        Error::config(format!("{}: {cause}", self.origin))
+    pub(crate) fn error(&self, problem: impl fmt::Display, remedy: impl fmt::Display) -> Error {
+        Error::config(&self.origin, problem, remedy)
     }
 }
 
-/// Looks a variable up. The process environment has this one door, so that tests can put in their own.
+/// Looks up variables. The only access to the process environment, so that tests can replace it.
 #[derive(Clone)]
 pub(crate) struct Env(Arc<LookUp>);
 
 type LookUp = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Env {
-    pub(crate) fn of_process() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one door to the process environment")]
+    pub(crate) fn from_process() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the only access to the process environment")]
         Self(Arc::new(|name| std::env::var_os(name)))
     }
 
-    pub(crate) fn of_pairs(pairs: Vec<(String, String)>) -> Self {
+    pub(crate) fn from_pairs(pairs: Vec<(String, String)>) -> Self {
         Self(Arc::new(move |name| pairs.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.into())))
     }
 
-    /// The trimmed value; `None` where it is unset or empty, as many a container leaves it.
+    /// Returns the trimmed value; `None` if it is unset or empty.
     pub(crate) fn get(&self, name: &str) -> Result<Option<Setting>> {
         let Some(value) = (self.0)(name) else { return Ok(None) };
         let Ok(value) = value.into_string() else {
-            return Err(Error::config(format!("{name} holds bytes that are not UTF-8; set it to plain text")));
+            return Err(Error::config(name, "the value is not UTF-8", "set it to plain text"));
         };
         let value = value.trim();
         Ok((!value.is_empty()).then(|| Setting::new(value, name)))
     }
 
-    /// `OTAS_DISABLED`: whether the operator has switched OTAS off.
+    /// Reads `OTAS_DISABLED`.
     pub(crate) fn disabled(&self) -> Result<bool> {
         let Some(given) = self.get("OTAS_DISABLED")? else {
             return Ok(false);
@@ -65,14 +62,13 @@ impl Env {
         match given.value.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Ok(true),
             "false" | "0" | "no" | "off" => Ok(false),
-            _ => Err(Error::config(
-                "OTAS_DISABLED is neither true, 1, yes, on nor false, 0, no, off; set it to one of them, or unset it",
-            )),
+            _ => Err(given
+                .error("the value is neither true, 1, yes, on nor false, 0, no, off", "use one of these, or unset it")),
         }
     }
 }
 
-/// The three values of a manifest, each with the line that it stands on.
+/// The three values of a manifest.
 #[derive(Default)]
 pub(crate) struct Manifest {
     pub(crate) project_id: Option<Setting>,
@@ -82,36 +78,18 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     pub(crate) fn read(path: &Path) -> Result<Self> {
+        let shown = format!("`{}`", path.display());
         let text = std::fs::read_to_string(path).map_err(|cause| {
-            let what = format!("the manifest `{}` cannot be read; check the path and its rights", path.display());
-            Error::with_source(Kind::Config(what), cause)
+            let kind = Kind::config(&shown, "the manifest cannot be read", "check the path and its permissions");
+            Error::with_source(kind, cause)
         })?;
-        Self::parse(&text, &path.display().to_string())
+        Self::parse(&text, &shown)
     }
 
     fn parse(text: &str, path: &str) -> Result<Self> {
         let mut manifest = Self::default();
         for (index, line) in text.lines().enumerate() {
-            let origin = format!("`{path}`, line {}", index + 1);
-            let Some((label, rest)) = labelled(line) else { continue };
-            let slot = match label {
-                "Project ID" => &mut manifest.project_id,
-                "Agent Key" => &mut manifest.agent_key,
-                "Project Domain" => &mut manifest.project_domain,
-                _ => continue,
-            };
-            if let Some(first) = slot {
-                return Err(Error::config(format!(
-                    "{origin}: `{label}` stands a second time, after {}; keep one",
-                    first.origin
-                )));
-            }
-            let Some((value, _)) = rest.split_once('`').and_then(|(_, rest)| rest.split_once('`')) else {
-                return Err(Error::config(format!(
-                    "{origin}: `{label}` has no value between backticks; copy the line from OTAS again"
-                )));
-            };
-            *slot = Some(Setting::new(value.trim(), &origin));
+            manifest.parse_line(line, &format!("{path}, line {}", index + 1))?;
         }
         for (slot, label) in [
             (&manifest.project_id, "Project ID"),
@@ -119,17 +97,37 @@ impl Manifest {
             (&manifest.project_domain, "Project Domain"),
         ] {
             if slot.is_none() {
-                return Err(Error::config(format!(
-                    "`{path}` has no line `- **{label}:** ...`; copy the manifest from OTAS again"
-                )));
+                let problem = format!("there is no line `- **{label}:** ...`");
+                return Err(Error::config(path, problem, "copy the manifest from OTAS again"));
             }
         }
         Ok(manifest)
     }
+
+    /// Stores the value of a labelled line and ignores any other.
+    fn parse_line(&mut self, line: &str, origin: &str) -> Result<()> {
+        let Some((label, rest)) = split_label(line) else { return Ok(()) };
+        let slot = match label {
+            "Project ID" => &mut self.project_id,
+            "Agent Key" => &mut self.agent_key,
+            "Project Domain" => &mut self.project_domain,
+            _ => return Ok(()),
+        };
+        if let Some(first) = slot {
+            let problem = format!("a second `{label}`, after that of {}", first.origin);
+            return Err(Error::config(origin, problem, "keep one"));
+        }
+        let Some((value, _)) = rest.split_once('`').and_then(|(_, rest)| rest.split_once('`')) else {
+            let problem = format!("`{label}` has no value between backticks");
+            return Err(Error::config(origin, problem, "copy the line from OTAS again"));
+        };
+        *slot = Some(Setting::new(value.trim(), origin));
+        Ok(())
+    }
 }
 
-/// `- **Label:** rest`, however it is indented.
-fn labelled(line: &str) -> Option<(&str, &str)> {
+/// Splits `- **Label:** rest`, whatever its indentation and bullet.
+fn split_label(line: &str) -> Option<(&str, &str)> {
     let line = line.trim_start_matches(['\u{feff}', ' ', '\t', '-', '*', '+']);
     let (label, rest) = line.split_once(":**")?;
     Some((label.trim(), rest))
@@ -142,9 +140,13 @@ mod tests {
     const GOOD: &str = "\u{feff}# Agent\r\n\r\n- **Project ID:** `11111111-2222-3333-4444-555555555555`\r\n- **Agent Key:** `agent_abcdefghijk_x`\r\n\
                         - **Project Domain:** `https://api.example.com` _(no slash at the end)_\r\n";
 
+    fn rejection(text: &str) -> String {
+        Manifest::parse(text, "`M.md`").err().unwrap().to_string()
+    }
+
     #[test]
-    fn the_manifest_gives_its_three_values_with_their_lines() {
-        let manifest = Manifest::parse(GOOD, "M.md").unwrap();
+    fn a_manifest_yields_three_values_with_their_lines() {
+        let manifest = Manifest::parse(GOOD, "`M.md`").unwrap();
         assert_eq!(manifest.project_id.unwrap().value, "11111111-2222-3333-4444-555555555555");
         let key = manifest.agent_key.unwrap();
         assert_eq!((key.value.as_str(), key.origin.as_str()), ("agent_abcdefghijk_x", "`M.md`, line 4"));
@@ -152,17 +154,24 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_the_manifest_names_its_line_and_not_the_key() {
-        let refusal = |text: &str| Manifest::parse(text, "M.md").err().unwrap().to_string();
-        assert!(refusal(&GOOD.replace("Agent Key", "Agent Kay")).contains("has no line `- **Agent Key:** ...`"));
-        let message = refusal(&GOOD.replace("`agent_abcdefghijk_x`", "agent_abcdefghijk_x"));
-        assert!(message.contains("line 4") && !message.contains("abcdefghijk"), "{message}");
-        assert!(refusal(&format!("{GOOD}{GOOD}")).contains("second time"));
+    fn a_mistake_in_a_manifest_names_its_line_but_not_the_key() {
+        assert_eq!(
+            rejection(&GOOD.replace("Agent Key", "Agent Kay")),
+            "`M.md`: there is no line `- **Agent Key:** ...`; copy the manifest from OTAS again"
+        );
+        assert_eq!(
+            rejection(&GOOD.replace("`agent_abcdefghijk_x`", "agent_abcdefghijk_x")),
+            "`M.md`, line 4: `Agent Key` has no value between backticks; copy the line from OTAS again"
+        );
+        assert_eq!(
+            rejection(&format!("{GOOD}{GOOD}")),
+            "`M.md`, line 8: a second `Project ID`, after that of `M.md`, line 3; keep one"
+        );
     }
 
     #[test]
-    fn the_switch_takes_eight_words_in_any_case_and_nothing_else() {
-        let disabled = |value: &str| Env::of_pairs(vec![("OTAS_DISABLED".into(), value.into())]).disabled();
+    fn disabled_accepts_eight_words_in_any_case_and_nothing_else() {
+        let disabled = |value: &str| Env::from_pairs(vec![("OTAS_DISABLED".into(), value.into())]).disabled();
         for word in ["true", "1", "YES", "On"] {
             assert!(disabled(word).unwrap());
         }

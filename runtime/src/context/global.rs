@@ -67,7 +67,11 @@ pub(crate) fn is_off() -> bool {
 /// because a session or a request needed one.
 pub fn init(client: Client) -> Result<FlushGuard> {
     GLOBAL.set(client.clone()).map_err(|_| {
-        Error::config("the default client is set already; call `otas::init` once, before the first session and request")
+        Error::config(
+            "`otas::init`",
+            "there is a default client already",
+            "call it once, before the first session and request",
+        )
     })?;
     Ok(FlushGuard { client })
 }
@@ -164,7 +168,7 @@ fn global() -> Result<Client> {
     drop(last); // a warning runs the subscriber's code, which may come back here
     match &built {
         Ok(client) => client.warn_of_doubtful_settings(),
-        Err(error) => warn::emit(&format!("no session is opened: {}", error.with_causes())),
+        Err(error) => warn::emit(&format!("no session is opened: {error:#}")),
     }
     built
 }

@@ -68,7 +68,7 @@ impl Destination for Brain {
             match status {
                 StatusCode::CREATED => Outcome::Stored,
                 StatusCode::UNAUTHORIZED => match wire::error_code(&body).as_deref() {
-                    Some(wire::word::TOKEN_REFUSED | wire::word::TOKEN_MISSING) => Outcome::TokenRefused,
+                    Some(wire::code::TOKEN_REJECTED | wire::code::TOKEN_MISSING) => Outcome::TokenRefused,
                     _ => Outcome::KeyRefused { changed: changed(key, used).await },
                 },
                 status => Outcome::Answered { status: status.as_u16(), retry_after },

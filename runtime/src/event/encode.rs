@@ -118,11 +118,11 @@ fn body<'a>(event: &'a Event, project_id: &'a str, budget: SizeBudget) -> log::E
     log::Event {
         project_id: text::escape_nul(project_id),
         path: path(&event.path),
-        method: text::escape_nul(text::cut_chars(&event.method, log::METHOD)),
+        method: text::escape_nul(text::cut_chars(&event.method, log::MAX_METHOD_CHARS)),
         status_code: event.status,
         latency_ms: milliseconds(event.latency),
-        request_size_bytes: event.request.size.min(log::LARGEST),
-        response_size_bytes: event.response.size.min(log::LARGEST),
+        request_size_bytes: event.request.size.min(log::MAX_INT),
+        response_size_bytes: event.response.size.min(log::MAX_INT),
         request_headers: headers(&event.request, budget.headers),
         response_headers: headers(&event.response, budget.headers),
         request_body: body_text(&event.request, budget.bodies),
@@ -161,8 +161,8 @@ pub(super) fn milliseconds(duration: Duration) -> f64 {
 /// Cut after NULs are escaped, as that makes a path longer.
 fn path(path: &str) -> Cow<'_, str> {
     match text::escape_nul(path) {
-        Cow::Borrowed(path) => Cow::Borrowed(text::cut(path, log::PATH)),
-        Cow::Owned(path) => Cow::Owned(text::cut(&path, log::PATH).to_owned()),
+        Cow::Borrowed(path) => Cow::Borrowed(text::cut(path, log::MAX_PATH_BYTES)),
+        Cow::Owned(path) => Cow::Owned(text::cut(&path, log::MAX_PATH_BYTES).to_owned()),
     }
 }
 
@@ -171,7 +171,7 @@ fn long_text(text: &str) -> Cow<'_, str> {
 }
 
 fn content_type(message: &Message) -> Option<Cow<'_, str>> {
-    message.content_type.as_deref().map(|kind| text::escape_nul(text::cut_chars(kind, log::CONTENT_TYPE)))
+    message.content_type.as_deref().map(|kind| text::escape_nul(text::cut_chars(kind, log::MAX_CONTENT_TYPE_CHARS)))
 }
 
 /// The headers as a JSON object in a string. Repeated ones, which are adjacent, are joined by a

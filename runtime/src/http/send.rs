@@ -9,7 +9,7 @@ use reqwest::{Request, Response};
 use super::capture::Capture;
 use super::redirect::{self, Replay, Withhold};
 use crate::client::{Client, Sender, last_hop, plain_sender};
-use crate::config::DEFAULT_MAX_REDIRECTS;
+use crate::config::MAX_REDIRECTS;
 use crate::domain::ProjectDomain;
 use crate::session::Session;
 use crate::token::Grant;
@@ -56,7 +56,7 @@ pub(super) fn send(target: Target, mut request: Request) -> impl Future<Output =
     async move {
         let sender = target.sender()?;
         let settings = target.client().map(Client::settings);
-        let max_hops = settings.map_or(DEFAULT_MAX_REDIRECTS, |settings| settings.max_redirects);
+        let max_hops = settings.map_or(MAX_REDIRECTS, |settings| settings.max_redirects);
         let timeout = request.timeout().copied().or(settings.and_then(|settings| settings.request_timeout));
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         if let Some(settings) = settings {

@@ -304,8 +304,8 @@ impl Session {
             }
             Err(error) => {
                 // A rejected key is reported once, for all sessions.
-                let warning = (renewal.last_error.is_none() && !error.is_key_refusal())
-                    .then(|| format!("session {previous} could not be renewed yet: {}", error.with_causes()));
+                let warning = (renewal.last_error.is_none() && !error.is_key_rejected())
+                    .then(|| format!("session {previous} could not be renewed yet: {error:#}"));
                 renewal.fail(error.clone(), client.world().now());
                 drop(renewal);
                 if let Some(warning) = warning {

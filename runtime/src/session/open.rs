@@ -79,7 +79,7 @@ async fn open_within_limits(
     let opened = tokio::time::timeout_at(deadline, open(&client, &connection, &meta)).await;
     let opened = opened.map_err(timed_out).and_then(|opened| opened);
     match &opened {
-        Err(error) if error.is_failure_of_server() => permit.fail(),
+        Err(error) if error.is_server_failure() => permit.fail(),
         _ => permit.succeed(),
     }
     let grant = opened?;
@@ -93,9 +93,7 @@ async fn open_within_limits(
 /// there by now. A key file is read first, so that a rotated key is picked up before the old one
 /// is rejected.
 async fn open(client: &Client, connection: &Connection, meta: &Map<String, Value>) -> Result<Grant> {
-    let Some(key) = client.settings().key.clone() else {
-        return Err(Error::config("no agent key is set; set OTAS_AGENT_KEY"));
-    };
+    let key = client.settings().key.clone().ok_or_else(|| Error::new(Kind::Disabled))?;
     let body = serde_json::to_vec(&wire::CreateSession { meta })
         .map_err(|cause| Error::with_source(Kind::InvalidMeta("the meta cannot be written as JSON".into()), cause))?;
     if key.is_file() {
@@ -107,15 +105,15 @@ async fn open(client: &Client, connection: &Connection, meta: &Map<String, Value
         opened = post(client, connection, key.current(), body).await;
     }
     match &opened {
-        Ok(_) => key.has_worked(),
-        Err(error) if error.is_key_refusal() => key.was_refused(error),
+        Ok(_) => key.accepted(),
+        Err(error) if error.is_key_rejected() => key.rejected(error),
         Err(_) => {}
     }
     opened
 }
 
 fn is_rejected(opened: &Result<Grant>) -> bool {
-    opened.as_ref().is_err_and(Error::is_key_refusal)
+    opened.as_ref().is_err_and(Error::is_key_rejected)
 }
 
 /// Whether there is another key than the one used. A concurrent call may have read it already.
@@ -151,5 +149,5 @@ fn read_grant(response: &ServerResponse) -> Result<Grant> {
         500.. => "see UASAM's log",
         _ => "check that the URL is that of a UASAM server of this protocol",
     })?;
-    Grant::read(&created.response.jwt_token).ok_or_else(|| response.unexpected("a token that cannot be decoded"))
+    Grant::decode(&created.response.jwt_token).ok_or_else(|| response.unexpected("a token that cannot be decoded"))
 }

@@ -36,14 +36,14 @@ pub(crate) enum Due {
 impl Renewal {
     /// Counts from the receipt of the token: the server's clock may differ from this one.
     pub(crate) fn new(grant: Grant, before: Duration, now: Instant) -> Self {
-        let early = before.min(grant.life / 2);
+        let early = before.min(grant.lifetime / 2);
         let far = Duration::from_secs(100 * 365 * 24 * 60 * 60);
         Self {
             generation: 0,
             last_error: None,
             failures: 0,
-            due: now.checked_add((grant.life - early).min(far)).unwrap_or(now),
-            expires: now.checked_add(grant.life),
+            due: now.checked_add((grant.lifetime - early).min(far)).unwrap_or(now),
+            expires: now.checked_add(grant.lifetime),
             grant: Arc::new(grant),
         }
     }
@@ -81,8 +81,8 @@ mod tests {
 
     fn grant(life: Duration) -> Grant {
         let mut grant =
-            Grant::read("e30.eyJhZ2VudF9zZXNzaW9uX2lkIjoicyIsImFnZW50X2lkIjoiYSIsImlhdCI6MCwiZXhwIjoxfQ.x").unwrap();
-        grant.life = life;
+            Grant::decode("e30.eyJhZ2VudF9zZXNzaW9uX2lkIjoicyIsImFnZW50X2lkIjoiYSIsImlhdCI6MCwiZXhwIjoxfQ.x").unwrap();
+        grant.lifetime = life;
         grant
     }
 
