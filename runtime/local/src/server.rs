@@ -14,9 +14,9 @@ use super::builder::Builder;
 use super::clock::iso_time;
 use super::control::Control;
 use super::listen::{Command, Commands, Started};
-use super::records::{EventRecord, RequestRecord, Service, SessionRecord};
-use super::site::{Site, lock};
-use super::world::{Agent, Project, Session, User};
+use super::records::{ReceivedEvent, ReceivedRequest, Service, ReceivedSession};
+use super::state::{State, lock};
+use super::store::{Agent, Project, Session, User};
 use super::{projects, users};
 
 /// UASAM and Brain on two loopback ports of this process, with a user, a project and an agent.
@@ -26,7 +26,7 @@ use super::{projects, users};
 pub struct Server(Arc<Inner>);
 
 struct Inner {
-    site: Arc<Site>,
+    state: Arc<State>,
     uasam: Commands,
     brain: Commands,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
@@ -53,9 +53,9 @@ impl Server {
         Builder::new()
     }
 
-    pub(super) fn new(started: Started, project_domain: String) -> Self {
-        let Started { site, uasam, brain, thread } = started;
-        let now = site.uasam.clock.now();
+    pub(crate) fn new(started: Started, project_domain: String) -> Self {
+        let Started { state, uasam, brain, thread } = started;
+        let now = state.uasam.clock.now();
         let user = User {
             id: Uuid::new_v4(),
             first_name: "Local".to_owned(),
@@ -68,17 +68,17 @@ impl Server {
         let project = Project { id: Uuid::new_v4(), owner: user.id };
         let (name, provider) = ("local-agent".to_owned(), "local".to_owned());
         let agent = Agent { id: Uuid::new_v4(), project: project.id, name, provider };
-        let (project_id, agent_id, user_token) = (project.id, agent.id, users::user_token(&site, &user));
-        let mut world = site.world();
-        world.users.insert(user.id, user);
-        world.projects.insert(project_id, project);
-        world.agents.insert(agent_id, agent);
-        let (agent_key, _) = world.issue_key(agent_id, now, true);
-        let sdk_key = projects::new_sdk_key(&mut world, project_id);
-        drop(world);
+        let (project_id, agent_id, user_token) = (project.id, agent.id, users::user_token(&state, &user));
+        let mut store = state.store();
+        store.users.insert(user.id, user);
+        store.projects.insert(project_id, project);
+        store.agents.insert(agent_id, agent);
+        let (agent_key, _) = store.issue_key(agent_id, now, true);
+        let sdk_key = projects::new_sdk_key(&mut store, project_id);
+        drop(store);
         let (thread, agent_key) = (Mutex::new(Some(thread)), Mutex::new(agent_key));
         Self(Arc::new(Inner {
-            site,
+            state,
             uasam,
             brain,
             thread,
@@ -170,67 +170,67 @@ impl Server {
     }
 
     /// All sessions, of every agent, the oldest first.
-    pub fn sessions(&self) -> Vec<SessionRecord> {
-        let record = |session: &Session| SessionRecord {
+    pub fn sessions(&self) -> Vec<ReceivedSession> {
+        let record = |session: &Session| ReceivedSession {
             id: session.id.to_string(),
             agent_id: session.agent.to_string(),
             created_at: iso_time(session.created),
             meta: session.meta.to_value(),
         };
-        self.0.site.world().sessions.iter().map(record).collect()
+        self.0.state.store().sessions.iter().map(record).collect()
     }
 
     /// The events of a session in the order of their arrival; none where the session is unknown.
     ///
     /// All of them, where Brain's own answer ends at 500.
-    pub fn events(&self, session_id: &str) -> Vec<EventRecord> {
-        let world = self.0.site.world();
-        world.events.get(session_id).into_iter().flatten().map(|event| EventRecord::new(&event.row)).collect()
+    pub fn events(&self, session_id: &str) -> Vec<ReceivedEvent> {
+        let store = self.0.state.store();
+        store.events.get(session_id).into_iter().flatten().map(|event| ReceivedEvent::new(&event.row)).collect()
     }
 
     /// How many events Brain has stored, over all sessions.
     pub fn event_count(&self) -> usize {
-        self.0.site.world().events.values().map(Vec::len).sum()
+        self.0.state.store().events.values().map(Vec::len).sum()
     }
 
     /// Every request that has reached either server, in order of arrival, those that met a fault included.
     ///
     /// Empty with [`keep_requests(false)`](Builder::keep_requests).
-    pub fn requests(&self) -> Vec<RequestRecord> {
-        self.0.site.requests().clone()
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.0.state.requests().clone()
     }
 
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
-        self.0.site.requests().clear();
+        self.0.state.requests().clear();
     }
 
     /// The id of the session that a token opens: what a backend in a test does with the `X-OTAS-AGENT-SESSION-TOKEN` it received.
     ///
     /// `None` where Brain would refuse the token: forged, malformed, expired, or from the future.
     pub fn session_of(&self, token: &str) -> Option<String> {
-        bearer_of_token(&self.0.site, token).map(|bearer| bearer.session_id)
+        bearer_of_token(&self.0.state, token).map(|bearer| bearer.session_id)
     }
 
     /// UASAM's faults, port and clock.
     pub fn uasam(&self) -> Control {
-        Control::new(Service::Uasam, self.0.site.clone(), self.0.uasam.clone())
+        Control::new(Service::Uasam, self.0.state.clone(), self.0.uasam.clone())
     }
 
     /// Brain's faults, port and clock.
     pub fn brain(&self) -> Control {
-        Control::new(Service::Brain, self.0.site.clone(), self.0.brain.clone())
+        Control::new(Service::Brain, self.0.state.clone(), self.0.brain.clone())
     }
 
     /// Revokes the agent's key: from now on both servers refuse it. Tokens that it has opened stay good, with another key.
     pub fn revoke_key(&self) {
-        self.0.site.world().revoke_keys(self.0.agent_id);
+        self.0.state.store().revoke_keys(self.0.agent_id);
     }
 
     /// Issues a new key for the agent, which revokes the one before, and returns it.
     pub fn rotate_key(&self) -> String {
-        let now = self.0.site.uasam.clock.now();
-        let (key, _) = self.0.site.world().issue_key(self.0.agent_id, now, true);
+        let now = self.0.state.uasam.clock.now();
+        let (key, _) = self.0.state.store().issue_key(self.0.agent_id, now, true);
         lock(&self.0.agent_key).clone_from(&key);
         key
     }

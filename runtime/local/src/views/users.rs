@@ -5,23 +5,23 @@ use uuid::Uuid;
 
 use super::clock::iso_time;
 use super::django::{self, Outcome, only};
-use super::http::{Answer, Incoming};
+use super::http::{Response, Request};
 use super::json::{Json, Text};
 use super::json_reader::Unreadable;
-use super::site::Site;
-use super::world::{KEY_LIFE, User};
+use super::state::State;
+use super::store::{KEY_LIFE, User};
 use super::{jwt, postgres, python};
 
-pub(super) fn create_user(site: &Site, request: &Incoming) -> Outcome {
+pub(crate) fn create_user(state: &State, request: &Request) -> Outcome {
     only("POST", request)?;
-    let user = new_user(site, request)
-        .map_err(|words| Answer::json(400, json!({"status": 0, "status_description": words, "response_body": null})))?;
-    let response = json!({"user": user_fields(&user), "jwt_token": user_token(site, &user)});
-    Ok(Answer::json(200, json!({"status": 1, "status_description": "user_created", "response_body": response})))
+    let user = new_user(state, request)
+        .map_err(|words| Response::json(400, json!({"status": 0, "status_description": words, "response_body": null})))?;
+    let response = json!({"user": user_fields(&user), "jwt_token": user_token(state, &user)});
+    Ok(Response::json(200, json!({"status": 1, "status_description": "user_created", "response_body": response})))
 }
 
 /// Checks and keeps a person; this view catches every exception, and tells it.
-fn new_user(site: &Site, request: &Incoming) -> Result<User, String> {
+fn new_user(state: &State, request: &Request) -> Result<User, String> {
     let body = match django::body(request) {
         _ if request.visible_body().is_empty() => return Err("invalid_json".to_owned()),
         Err(Unreadable::Syntax) => return Err("invalid_json".to_owned()),
@@ -49,34 +49,34 @@ fn new_user(site: &Site, request: &Incoming) -> Result<User, String> {
         Some(Json::Text(_) | Json::List(_) | Json::Object(_)) => return Err("password_too_short".to_owned()),
         _ => return Err("server_error: the value has no len()".to_owned()),
     };
-    let mut world = site.world();
-    if world.users.values().any(|user| user.email == email) {
+    let mut store = state.store();
+    if store.users.values().any(|user| user.email == email) {
         return Err("user_already_exists".to_owned());
     }
     let column = |text: Text| {
         postgres::text(&Json::Text(text)).map(Option::unwrap_or_default).map_err(|words| format!("error: {words}"))
     };
     let (first_name, middle_name, last_name) = (column(first_name)?, column(middle_name)?, column(last_name)?);
-    let (email, created) = (column(email.into())?, site.uasam.clock.now());
+    let (email, created) = (column(email.into())?, state.uasam.clock.now());
     let user = User { id: Uuid::new_v4(), first_name, middle_name, last_name, email, password, created };
-    world.users.insert(user.id, user.clone());
+    store.users.insert(user.id, user.clone());
     Ok(user)
 }
 
-pub(super) fn log_in(site: &Site, request: &Incoming) -> Outcome {
+pub(crate) fn log_in(state: &State, request: &Request) -> Outcome {
     only("POST", request)?;
-    let refusal = || Answer::word(401, "login_failed");
+    let refusal = || Response::refusal(401, "login_failed");
     let body = django::body(request).map_err(|_| refusal())?;
     let text = |name: &str| {
         body.get(name).and_then(Json::as_text).map(|text| text.text.clone()).filter(|text| !text.is_empty())
     };
     let (email, password) = (text("email"), text("Password").or_else(|| text("password")));
     let email = email.ok_or_else(refusal)?.trim().to_lowercase();
-    let world = site.world();
-    let user = world.users.values().find(|user| user.email == email && Some(&user.password) == password.as_ref());
+    let store = state.store();
+    let user = store.users.values().find(|user| user.email == email && Some(&user.password) == password.as_ref());
     let user = user.ok_or_else(refusal)?;
-    let response = json!({"user": user_fields(user), "jwt_token": user_token(site, user)});
-    Ok(Answer::json(200, json!({"status": 1, "status_description": "login_success", "response": response})))
+    let response = json!({"user": user_fields(user), "jwt_token": user_token(state, user)});
+    Ok(Response::json(200, json!({"status": 1, "status_description": "login_success", "response": response})))
 }
 
 fn user_fields(user: &User) -> Value {
@@ -92,13 +92,13 @@ fn user_fields(user: &User) -> Value {
 }
 
 /// A person's token; it lives 30 days, whatever the life of a session's is set to.
-pub(super) fn user_token(site: &Site, user: &User) -> String {
-    let now = site.uasam.clock.now();
+pub(crate) fn user_token(state: &State, user: &User) -> String {
+    let now = state.uasam.clock.now();
     let claims = json!({
         "user_id": user.id.to_string(),
         "email": user.email,
         "exp": (now + KEY_LIFE).as_secs(),
         "iat": now.as_secs(),
     });
-    jwt::encode(&claims, &site.settings.jwt_secret)
+    jwt::encode(&claims, &state.settings.jwt_secret)
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::http::Connection;
 use super::records::Service;
-use super::site::{Settings, Site, lock};
+use super::state::{Settings, State, lock};
 
 /// Connections that may wait to be accepted: a thousand sessions opened at once must not meet a full queue.
 const BACKLOG: u32 = 4096;
@@ -24,7 +24,7 @@ const BACKLOG: u32 = 4096;
 /// JSON may nest as deep as Python reads it, and the reader is recursive.
 const STACK: usize = 64 * 1024 * 1024;
 
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Refuse connections and end those that exist.
     Down(std::sync::mpsc::Sender<io::Result<()>>),
     /// Accept connections again, on the same port.
@@ -32,17 +32,17 @@ pub(super) enum Command {
     Stop,
 }
 
-pub(super) type Commands = mpsc::UnboundedSender<Command>;
+pub(crate) type Commands = mpsc::UnboundedSender<Command>;
 
-pub(super) struct Started {
-    pub(super) site: Arc<Site>,
-    pub(super) uasam: Commands,
-    pub(super) brain: Commands,
-    pub(super) thread: thread::JoinHandle<()>,
+pub(crate) struct Started {
+    pub(crate) state: Arc<State>,
+    pub(crate) uasam: Commands,
+    pub(crate) brain: Commands,
+    pub(crate) thread: thread::JoinHandle<()>,
 }
 
 /// Starts the thread; returns once both ports accept connections.
-pub(super) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAddr) -> io::Result<Started> {
+pub(crate) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAddr) -> io::Result<Started> {
     let (uasam_commands, uasam_inbox) = mpsc::unbounded_channel();
     let (brain_commands, brain_inbox) = mpsc::unbounded_channel();
     let (ready, started) = oneshot::channel();
@@ -55,16 +55,16 @@ pub(super) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAd
                 Ok(bound) => bound,
                 Err(error) => return drop(ready.send(Err(error))),
             };
-            let site = Arc::new(Site::new(settings, uasam_addr, brain_addr));
+            let state = Arc::new(State::new(settings, uasam_addr, brain_addr));
             let mut servers = JoinSet::new();
-            servers.spawn(run(Service::Brain, site.clone(), brain, brain_inbox));
-            servers.spawn(run(Service::Uasam, site.clone(), uasam, uasam_inbox));
-            let _ = ready.send(Ok(site));
+            servers.spawn(run(Service::Brain, state.clone(), brain, brain_inbox));
+            servers.spawn(run(Service::Uasam, state.clone(), uasam, uasam_inbox));
+            let _ = ready.send(Ok(state));
             while servers.join_next().await.is_some() {}
         });
     })?;
-    let site = started.await.map_err(|_| io::Error::other("the thread of the local OTAS ended"))??;
-    Ok(Started { site, uasam: uasam_commands, brain: brain_commands, thread })
+    let state = started.await.map_err(|_| io::Error::other("the thread of the local OTAS ended"))??;
+    Ok(Started { state, uasam: uasam_commands, brain: brain_commands, thread })
 }
 
 /// A port: open, or closed but kept from other programs.
@@ -94,14 +94,14 @@ enum Happened {
     Told(Option<Command>),
 }
 
-async fn run(service: Service, site: Arc<Site>, listener: TcpListener, mut inbox: mpsc::UnboundedReceiver<Command>) {
-    let addr = site.desk(service).addr;
+async fn run(service: Service, state: Arc<State>, listener: TcpListener, mut inbox: mpsc::UnboundedReceiver<Command>) {
+    let addr = state.service(service).addr;
     let mut door = Door::Open(listener);
     let mut connections = JoinSet::new();
     loop {
         match happens(&door, &mut inbox, &mut connections).await {
             Happened::Arrived(Ok(stream)) => {
-                connections.spawn(serve(stream, service, site.clone()));
+                connections.spawn(serve(stream, service, state.clone()));
             }
             Happened::Arrived(Err(_)) => tokio::time::sleep(Duration::from_millis(10)).await, // out of descriptors, say
             Happened::Told(Some(Command::Down(done))) => {
@@ -124,7 +124,7 @@ async fn run(service: Service, site: Arc<Site>, listener: TcpListener, mut inbox
                     Err(error) => (Err(error), Door::Lost),
                 };
                 door = next;
-                site.desk(service).down.store(outcome.is_err(), Ordering::SeqCst);
+                state.service(service).down.store(outcome.is_err(), Ordering::SeqCst);
                 let _ = done.send(outcome);
             }
             Happened::Told(Some(Command::Stop) | None) => return,
@@ -149,15 +149,15 @@ async fn happens(door: &Door, inbox: &mut mpsc::UnboundedReceiver<Command>, conn
 }
 
 /// Answers one connection's requests until it ends.
-async fn serve(stream: TcpStream, service: Service, site: Arc<Site>) {
+async fn serve(stream: TcpStream, service: Service, state: Arc<State>) {
     let _ = stream.set_nodelay(true);
     let mut connection = Connection::new(stream);
     while let Ok(Some((request, go_on))) = connection.read().await {
-        site.remember(service, &request);
-        let fault = lock(&site.desk(service).script).draw();
+        state.remember(service, &request);
+        let fault = lock(&state.service(service).script).draw();
         let usable = match fault {
-            None => connection.stream.write_all(&site.answer(service, &request).bytes(&request)).await.map(|()| true),
-            Some(fault) => fault.happen(&mut connection, &request, &site, service).await,
+            None => connection.stream.write_all(&state.answer(service, &request).bytes(&request)).await.map(|()| true),
+            Some(fault) => fault.happen(&mut connection, &request, &state, service).await,
         };
         if !go_on || !usable.unwrap_or(false) {
             break;

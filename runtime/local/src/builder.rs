@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::listen;
 use super::server::Server;
-use super::site::Settings;
+use super::state::Settings;
 
 /// Settings of a local OTAS; made by [`Server::builder`].
 ///
@@ -32,7 +32,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             uasam: any_port,

@@ -12,30 +12,30 @@ const LONGEST_BODY: usize = 64 * 1024 * 1024;
 
 /// A request as it arrived.
 #[derive(Clone)]
-pub(super) struct Incoming {
-    pub(super) method: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
     /// Path and query.
-    pub(super) target: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// The body had a Content-Length; a chunked one is read, but the views see nothing of it.
-    pub(super) sized: bool,
+    pub(crate) sized: bool,
 }
 
-impl Incoming {
+impl Request {
     /// A header as WSGI gives it: equal names joined by commas; `None` where absent or empty.
-    pub(super) fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         let values =
             self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
         Some(values.collect::<Vec<_>>().join(",")).filter(|value| !value.is_empty())
     }
 
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
     /// A query parameter; the last of equal names counts.
-    pub(super) fn query(&self, name: &str) -> Option<String> {
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         url::form_urlencoded::parse(query.as_bytes())
             .filter(|(key, _)| key == name)
@@ -44,7 +44,7 @@ impl Incoming {
     }
 
     /// What the views see of the body.
-    pub(super) fn visible_body(&self) -> &[u8] {
+    pub(crate) fn visible_body(&self) -> &[u8] {
         if self.sized { &self.body } else { &[] }
     }
 
@@ -55,34 +55,34 @@ impl Incoming {
 
 /// An answer, before it is written.
 #[derive(Clone)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) content_type: &'static str,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
-    pub(super) fn json(status: u16, value: impl Into<Json>) -> Self {
+impl Response {
+    pub(crate) fn json(status: u16, value: impl Into<Json>) -> Self {
         Self::new(status, "application/json", value.into().to_text())
     }
 
     /// The servers' shape of a refusal: a word in `status_description`.
-    pub(super) fn word(status: u16, word: &str) -> Self {
+    pub(crate) fn word(status: u16, word: &str) -> Self {
         Self::json(status, serde_json::json!({"status": 0, "status_description": word}))
     }
 
-    pub(super) fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self { status, content_type, headers: Vec::new(), body: body.into() }
     }
 
-    pub(super) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
     /// Status line and headers, for a body of `length` bytes.
-    pub(super) fn head(&self, length: u64) -> String {
+    pub(crate) fn head(&self, length: u64) -> String {
         let reason = http::StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason.unwrap_or("Unknown"));
         head += &format!("Content-Type: {}\r\nContent-Length: {length}\r\n", self.content_type);
@@ -93,7 +93,7 @@ impl Answer {
     }
 
     /// All of it; the answer to a HEAD request has no body.
-    pub(super) fn bytes(&self, request: &Incoming) -> Vec<u8> {
+    pub(crate) fn bytes(&self, request: &Request) -> Vec<u8> {
         let mut bytes = self.head(self.body.len() as u64).into_bytes();
         if request.method != "HEAD" {
             bytes.extend_from_slice(&self.body);
@@ -103,18 +103,18 @@ impl Answer {
 }
 
 /// A connection and what was read from it beyond the last request.
-pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         Self { stream, buffer: Vec::new() }
     }
 
     /// The next request, and whether the connection may go on after it; `None` where the client has closed it.
-    pub(super) async fn read(&mut self) -> io::Result<Option<(Incoming, bool)>> {
+    pub(crate) async fn read(&mut self) -> io::Result<Option<(Request, bool)>> {
         let Some(end) = self.fill_until(b"\r\n\r\n", LONGEST_HEAD).await? else { return Ok(None) };
         let head: Vec<u8> = self.buffer.drain(..end).collect();
         let head: String = head.iter().map(|&byte| char::from(byte)).collect(); // headers are Latin-1 to Python
@@ -125,7 +125,7 @@ impl Connection {
         };
         let headers = lines.filter_map(|line| line.split_once(':'));
         let headers = headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
-        let mut request = Incoming {
+        let mut request = Request {
             method: method.to_ascii_uppercase(),
             target: target.to_owned(),
             headers,

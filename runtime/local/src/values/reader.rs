@@ -13,7 +13,7 @@ const DIGITS: usize = 4300;
 
 /// Why Python would not read a body.
 #[derive(Debug, PartialEq)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// `JSONDecodeError`, which every view catches.
     Syntax,
     /// Another exception, which most views do not catch: its class and message.
@@ -21,7 +21,7 @@ pub(super) enum Unreadable {
 }
 
 impl Json {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         python::check_utf8(bytes).map_err(|at| {
             let message =

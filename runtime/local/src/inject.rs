@@ -8,9 +8,9 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::django;
-use super::http::{Answer, Connection, Incoming};
+use super::http::{Response, Connection, Request};
 use super::records::Service;
-use super::site::Site;
+use super::state::State;
 
 /// What happens to a request; asked for with [`Control::fail_next`](super::Control::fail_next) and its siblings.
 ///
@@ -61,33 +61,33 @@ const RUBBISH: &str = "rubbish.rubbish.rubbish";
 
 impl Fault {
     /// Does it; whether the connection can be used again.
-    pub(super) async fn happen(
+    pub(crate) async fn happen(
         self,
         connection: &mut Connection,
-        request: &Incoming,
-        site: &Arc<Site>,
+        request: &Request,
+        state: &Arc<State>,
         service: Service,
     ) -> io::Result<bool> {
         let answer = match self {
-            Fault::Status(status) => Answer::word(status, "injected_fault"),
+            Fault::Status(status) => Response::refusal(status, "injected_fault"),
             Fault::RetryAfter { status, seconds } => {
-                Answer::word(status, "injected_fault").with_header("Retry-After", seconds.to_string())
+                Response::refusal(status, "injected_fault").with_header("Retry-After", seconds.to_string())
             }
-            Fault::Refusal(status, word) => Answer::word(status, word),
+            Fault::Refusal(status, word) => Response::refusal(status, word),
             Fault::Html(status) => django::html_page(request, status, "InjectedFault", "A test asked for this page."),
-            Fault::Redirect(url) => Answer::new(307, "text/html; charset=utf-8", "").with_header("Location", url),
+            Fault::Redirect(url) => Response::new(307, "text/html; charset=utf-8", "").with_header("Location", url),
             Fault::BadToken if request.path() == crate::wire::path::CREATE_SESSION => {
-                bad_token(site.answer(service, request))
+                bad_token(state.answer(service, request))
             }
-            Fault::BadToken => site.answer(service, request),
+            Fault::BadToken => state.answer(service, request),
             Fault::Late(wait) => {
-                let answer = site.answer(service, request);
+                let answer = state.answer(service, request);
                 if !client_waits(connection, wait).await {
                     return Ok(false);
                 }
                 answer
             }
-            other => return other.without_answer(connection, request, site, service).await.map(|()| false),
+            other => return other.without_answer(connection, request, state, service).await.map(|()| false),
         };
         connection.stream.write_all(&answer.bytes(request)).await?;
         Ok(true)
@@ -97,14 +97,14 @@ impl Fault {
     async fn without_answer(
         self,
         connection: &mut Connection,
-        request: &Incoming,
-        site: &Arc<Site>,
+        request: &Request,
+        state: &Arc<State>,
         service: Service,
     ) -> io::Result<()> {
         match self {
             Fault::Reset => reset(connection),
             Fault::ResetAfterEffect => {
-                site.answer(service, request);
+                state.answer(service, request);
                 reset(connection)
             }
             Fault::Stall(wait) => {
@@ -112,14 +112,14 @@ impl Fault {
                 Ok(())
             }
             Fault::Drip(pause) => {
-                for byte in site.answer(service, request).bytes(request) {
+                for byte in state.answer(service, request).bytes(request) {
                     tokio::time::sleep(pause).await;
                     connection.stream.write_all(&[byte]).await?;
                 }
                 Ok(())
             }
             Fault::HalfAnswer => {
-                let answer = site.answer(service, request);
+                let answer = state.answer(service, request);
                 let bytes = answer.bytes(request);
                 connection
                     .stream
@@ -153,7 +153,7 @@ async fn client_waits(connection: &mut Connection, wait: Duration) -> bool {
 
 async fn huge(connection: &mut Connection, size: u64) -> io::Result<()> {
     const START: &str = r#"{"status": 1, "status_description": "#;
-    let head = Answer::json(200, serde_json::Value::Null).head(size.max(START.len() as u64 + 2));
+    let head = Response::json(200, serde_json::Value::Null).head(size.max(START.len() as u64 + 2));
     connection.stream.write_all(format!("{head}{START}\"").as_bytes()).await?;
     let mut left = size.saturating_sub(START.len() as u64 + 2);
     let block = [b'a'; 65_536];
@@ -165,10 +165,10 @@ async fn huge(connection: &mut Connection, size: u64) -> io::Result<()> {
     connection.stream.write_all(b"\"").await
 }
 
-fn bad_token(answer: Answer) -> Answer {
+fn bad_token(answer: Response) -> Response {
     if answer.status != 200 {
         return answer;
     }
     let response = json!({"Header_value": "X-OTAS-AGENT-SESSION-TOKEN", "jwt_token": RUBBISH});
-    Answer::json(200, json!({"status": 1, "status_description": "agent_session_created", "response": response}))
+    Response::json(200, json!({"status": 1, "status_description": "agent_session_created", "response": response}))
 }

@@ -4,7 +4,7 @@ use super::python;
 
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Json {
+pub(crate) enum Json {
     Null,
     Bool(bool),
     /// Decimal digits, with a sign where negative.
@@ -18,18 +18,18 @@ pub(super) enum Json {
 
 /// A string; Rust's cannot hold a lone surrogate, so one becomes U+FFFD and is remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Text {
-    pub(super) text: String,
-    pub(super) lone_surrogate: bool,
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) lone_surrogate: bool,
 }
 
 impl Json {
-    pub(super) fn object<const N: usize>(fields: [(&str, Json); N]) -> Self {
+    pub(crate) fn object<const N: usize>(fields: [(&str, Json); N]) -> Self {
         Json::Object(fields.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect())
     }
 
     /// The value of a key; `None` where this is no object or has no such key.
-    pub(super) fn get(&self, key: &str) -> Option<&Json> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Json> {
         match self {
             Json::Object(entries) => entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value),
             _ => None,
@@ -37,7 +37,7 @@ impl Json {
     }
 
     /// Python's truth: what `if not value` asks.
-    pub(super) fn truthy(&self) -> bool {
+    pub(crate) fn truthy(&self) -> bool {
         match self {
             Json::Null => false,
             Json::Bool(value) => *value,
@@ -49,12 +49,12 @@ impl Json {
         }
     }
 
-    pub(super) fn as_text(&self) -> Option<&Text> {
+    pub(crate) fn as_text(&self) -> Option<&Text> {
         if let Json::Text(text) = self { Some(text) } else { None }
     }
 
     /// As `json.dumps` writes it: ASCII, a space after each comma and colon, and NaN as a bare word.
-    pub(super) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, out: &mut String) {
         match self {
             Json::Null => out.push_str("null"),
             Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
@@ -86,14 +86,14 @@ impl Json {
         }
     }
 
-    pub(super) fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut out = String::new();
         self.write(&mut out);
         out
     }
 
     /// For people's tests: what `serde_json` can hold of it (no NaN, and integers beyond 64 bits rounded).
-    pub(super) fn to_value(&self) -> serde_json::Value {
+    pub(crate) fn to_value(&self) -> serde_json::Value {
         match self {
             Json::Null => serde_json::Value::Null,
             Json::Bool(value) => (*value).into(),

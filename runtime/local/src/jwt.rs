@@ -19,14 +19,14 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-pub(super) fn encode(claims: &Value, secret: &str) -> String {
+pub(crate) fn encode(claims: &Value, secret: &str) -> String {
     let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(claims.to_string()));
     let signature = mac(signed.as_bytes(), secret).map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default();
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// The claims; `None` where the token is forged, malformed, expired, or from the future.
-pub(super) fn decode(token: &str, secret: &str, now: Duration) -> Option<Value> {
+pub(crate) fn decode(token: &str, secret: &str, now: Duration) -> Option<Value> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, claims) = signed.split_once('.')?;
     let header: Value = serde_json::from_slice(&LENIENT.decode(header).ok()?).ok()?;

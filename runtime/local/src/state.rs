@@ -1,4 +1,4 @@
-//! What both servers share: the world, the settings, each server's clock and faults, and all that ever arrived.
+//! What both servers share: the store, the settings, each server's clock and faults, and all that ever arrived.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,73 +6,73 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::http::{Answer, Incoming};
-use super::records::{RequestRecord, Service};
+use super::http::{Response, Request};
+use super::records::{ReceivedRequest, Service};
 use super::script::Script;
-use super::world::World;
+use super::store::Store;
 use super::{agents, brain, django, projects, python, uasam, users};
 
-pub(super) struct Settings {
-    pub(super) jwt_secret: String,
-    pub(super) token_life: Duration,
-    pub(super) keep_requests: bool,
+pub(crate) struct Settings {
+    pub(crate) jwt_secret: String,
+    pub(crate) token_life: Duration,
+    pub(crate) keep_requests: bool,
 }
 
 /// One server's own state.
-pub(super) struct Desk {
-    pub(super) addr: SocketAddr,
-    pub(super) clock: Clock,
-    pub(super) script: Mutex<Script>,
-    pub(super) down: AtomicBool,
+pub(crate) struct ServiceState {
+    pub(crate) addr: SocketAddr,
+    pub(crate) clock: Clock,
+    pub(crate) script: Mutex<Script>,
+    pub(crate) down: AtomicBool,
 }
 
-impl Desk {
-    pub(super) fn new(addr: SocketAddr) -> Self {
+impl ServiceState {
+    pub(crate) fn new(addr: SocketAddr) -> Self {
         Self { addr, clock: Clock::default(), script: Mutex::default(), down: AtomicBool::new(false) }
     }
 }
 
-pub(super) struct Site {
-    pub(super) settings: Settings,
-    pub(super) uasam: Desk,
-    pub(super) brain: Desk,
-    world: Mutex<World>,
-    requests: Mutex<Vec<RequestRecord>>,
+pub(crate) struct State {
+    pub(crate) settings: Settings,
+    pub(crate) uasam: ServiceState,
+    pub(crate) brain: ServiceState,
+    store: Mutex<Store>,
+    requests: Mutex<Vec<ReceivedRequest>>,
 }
 
-impl Site {
-    pub(super) fn new(settings: Settings, uasam: SocketAddr, brain: SocketAddr) -> Self {
-        let (world, requests) = Default::default();
-        Self { settings, uasam: Desk::new(uasam), brain: Desk::new(brain), world, requests }
+impl State {
+    pub(crate) fn new(settings: Settings, uasam: SocketAddr, brain: SocketAddr) -> Self {
+        let (store, requests) = Default::default();
+        Self { settings, uasam: ServiceState::new(uasam), brain: ServiceState::new(brain), store, requests }
     }
 
-    pub(super) fn desk(&self, service: Service) -> &Desk {
+    pub(crate) fn service(&self, service: Service) -> &ServiceState {
         match service {
             Service::Uasam => &self.uasam,
             Service::Brain => &self.brain,
         }
     }
 
-    pub(super) fn world(&self) -> MutexGuard<'_, World> {
-        lock(&self.world)
+    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
+        lock(&self.store)
     }
 
-    pub(super) fn requests(&self) -> MutexGuard<'_, Vec<RequestRecord>> {
+    pub(crate) fn requests(&self) -> MutexGuard<'_, Vec<ReceivedRequest>> {
         lock(&self.requests)
     }
 
-    pub(super) fn uasam_is_down(&self) -> bool {
+    pub(crate) fn uasam_is_down(&self) -> bool {
         self.uasam.down.load(Ordering::SeqCst)
     }
 
-    pub(super) fn remember(&self, service: Service, request: &Incoming) {
+    pub(crate) fn remember(&self, service: Service, request: &Request) {
         if self.settings.keep_requests {
-            self.requests().push(RequestRecord::new(service, request));
+            self.requests().push(ReceivedRequest::new(service, request));
         }
     }
 
     /// The answer that the real server would give; whatever the request asks for has happened when this returns.
-    pub(super) fn answer(&self, service: Service, request: &Incoming) -> Answer {
+    pub(crate) fn answer(&self, service: Service, request: &Request) -> Response {
         let path = python::path(request.path());
         match view(service, &path) {
             Some(view) => view(self, request).unwrap_or_else(|answer| answer),
@@ -81,7 +81,7 @@ impl Site {
     }
 }
 
-type View = fn(&Site, &Incoming) -> django::Outcome;
+type View = fn(&State, &Request) -> django::Outcome;
 
 fn view(service: Service, path: &str) -> Option<View> {
     Some(match (service, path) {
@@ -102,6 +102,6 @@ fn view(service: Service, path: &str) -> Option<View> {
 }
 
 /// A lock that a panic elsewhere does not take away.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@ use super::json::{Json, Text};
 use super::{pglz, python};
 
 /// The database's own words for a refusal; some views pass them on.
-pub(super) type Refusal = String;
+pub(crate) type Refusal = String;
 
 /// The most bytes that an index holds of one text, when they do not compress.
 const INDEXED: usize = 2692;
@@ -15,7 +15,7 @@ const DEPTH: usize = 954;
 const LARGEST_INTEGER: i128 = 2_147_483_647;
 
 /// A `text` column: what is no string is stored as Python writes it; `None` is null.
-pub(super) fn text(value: &Json) -> Result<Option<String>, Refusal> {
+pub(crate) fn text(value: &Json) -> Result<Option<String>, Refusal> {
     if let Json::Text(Text { lone_surrogate: true, .. }) = value {
         return Err("'utf-8' codec can't encode characters: surrogates not allowed".to_owned());
     }
@@ -30,7 +30,7 @@ pub(super) fn text(value: &Json) -> Result<Option<String>, Refusal> {
 }
 
 /// A `varchar(limit)` column: blanks over the limit are cut, anything else over it is refused.
-pub(super) fn varchar(value: &Json, limit: usize) -> Result<Option<String>, Refusal> {
+pub(crate) fn varchar(value: &Json, limit: usize) -> Result<Option<String>, Refusal> {
     let Some(text) = text(value)? else { return Ok(None) };
     match text.char_indices().nth(limit) {
         Some((cut, _)) if text[cut..].bytes().all(|byte| byte == b' ') => Ok(Some(text[..cut].to_owned())),
@@ -40,12 +40,12 @@ pub(super) fn varchar(value: &Json, limit: usize) -> Result<Option<String>, Refu
 }
 
 /// A column that may not be null.
-pub(super) fn required<T>(value: Option<T>) -> Result<T, Refusal> {
+pub(crate) fn required<T>(value: Option<T>) -> Result<T, Refusal> {
     value.ok_or_else(|| "null value violates not-null constraint".to_owned())
 }
 
 /// An `integer` column with Django's check that it is not negative.
-pub(super) fn positive_integer(value: &Json) -> Result<i64, Refusal> {
+pub(crate) fn positive_integer(value: &Json) -> Result<i64, Refusal> {
     let number = python::int(value).ok_or("the value is no integer")?;
     match i64::try_from(number) {
         Ok(number) if (0..=LARGEST_INTEGER).contains(&number.into()) => Ok(number),
@@ -54,12 +54,12 @@ pub(super) fn positive_integer(value: &Json) -> Result<i64, Refusal> {
 }
 
 /// A `double precision` column; it holds NaN and infinities.
-pub(super) fn double(value: &Json) -> Result<f64, Refusal> {
+pub(crate) fn double(value: &Json) -> Result<f64, Refusal> {
     python::float(value).ok_or_else(|| "the value is no number".to_owned())
 }
 
 /// Whether a b-tree index takes a text: it compresses first, and has room for a third of a page.
-pub(super) fn indexable(text: &str) -> Result<(), Refusal> {
+pub(crate) fn indexable(text: &str) -> Result<(), Refusal> {
     if text.len() <= INDEXED || pglz::compressed_size(text.as_bytes()).is_some_and(|size| size <= INDEXED_COMPRESSED) {
         return Ok(());
     }
@@ -67,7 +67,7 @@ pub(super) fn indexable(text: &str) -> Result<(), Refusal> {
 }
 
 /// A `jsonb` column: no NUL, no lone surrogate, no number that is none; keys by length, then by bytes.
-pub(super) fn jsonb(value: &Json) -> Result<Json, Refusal> {
+pub(crate) fn jsonb(value: &Json) -> Result<Json, Refusal> {
     stored(value, 0).map_err(|(what, detail)| {
         let echo: String = value.to_text().chars().take(2000).collect();
         format!("{what}\nDETAIL:  {detail}\nCONTEXT:  JSON data, line 1: {echo}\n")

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::json::Json;
 
 /// `value.decode("utf-8", "surrogatepass")`: where it would fail.
-pub(super) fn check_utf8(bytes: &[u8]) -> Result<(), usize> {
+pub(crate) fn check_utf8(bytes: &[u8]) -> Result<(), usize> {
     let mut at = 0;
     while let Err(error) = std::str::from_utf8(&bytes[at..]) {
         at += error.valid_up_to();
@@ -18,7 +18,7 @@ pub(super) fn check_utf8(bytes: &[u8]) -> Result<(), usize> {
 }
 
 /// `int(value)`, as Django's integer fields take it; `None` is an exception.
-pub(super) fn int(value: &Json) -> Option<i128> {
+pub(crate) fn int(value: &Json) -> Option<i128> {
     match value {
         Json::Bool(value) => Some((*value).into()),
         // beyond every column's range, and so refused like any other
@@ -34,7 +34,7 @@ pub(super) fn int(value: &Json) -> Option<i128> {
 }
 
 /// `int(text)`: blanks around, one sign, digits with single underscores between them.
-pub(super) fn int_of_text(text: &str) -> Option<i128> {
+pub(crate) fn int_of_text(text: &str) -> Option<i128> {
     let text = text.trim();
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let plain = without_underscores(digits)?;
@@ -46,7 +46,7 @@ pub(super) fn int_of_text(text: &str) -> Option<i128> {
 }
 
 /// `float(value)`, as Django's float fields take it; `None` is an exception.
-pub(super) fn float(value: &Json) -> Option<f64> {
+pub(crate) fn float(value: &Json) -> Option<f64> {
     match value {
         Json::Bool(value) => Some(if *value { 1.0 } else { 0.0 }),
         Json::Int(digits) => digits.parse().ok().filter(|value: &f64| value.is_finite()),
@@ -69,7 +69,7 @@ fn without_underscores(text: &str) -> Option<String> {
 }
 
 /// `repr(float)`: the shortest digits; an exponent below 1e-4 and from 1e16.
-pub(super) fn float_repr(value: f64) -> String {
+pub(crate) fn float_repr(value: f64) -> String {
     let size = value.abs();
     if value.is_nan() {
         return "nan".to_owned();
@@ -88,7 +88,7 @@ pub(super) fn float_repr(value: f64) -> String {
 }
 
 /// `str(value)`: what a text column holds of a value that is no text.
-pub(super) fn text(value: &Json) -> String {
+pub(crate) fn text(value: &Json) -> String {
     match value {
         Json::Text(text) => text.text.clone(),
         other => {
@@ -145,7 +145,7 @@ fn repr_text(text: &str, out: &mut String) {
 }
 
 /// `[name for name in names if name not in value]`; `None` where the value is of a type that nothing is in.
-pub(super) fn absent(names: &[&'static str], value: &Json) -> Option<Vec<&'static str>> {
+pub(crate) fn absent(names: &[&'static str], value: &Json) -> Option<Vec<&'static str>> {
     let has = |name: &str| match value {
         Json::Object(_) => Some(value.get(name).is_some()),
         Json::List(values) => Some(values.iter().any(|value| *value == Json::from(name))),
@@ -157,7 +157,7 @@ pub(super) fn absent(names: &[&'static str], value: &Json) -> Option<Vec<&'stati
 }
 
 /// A path as Python's server hands it on: percent signs decoded, several slashes at its start as one.
-pub(super) fn path(text: &str) -> String {
+pub(crate) fn path(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -179,7 +179,7 @@ pub(super) fn path(text: &str) -> String {
 }
 
 /// `uuid.UUID(text)`: any case, hyphens, braces and `urn:uuid:` are as nothing.
-pub(super) fn uuid(text: &str) -> Option<Uuid> {
+pub(crate) fn uuid(text: &str) -> Option<Uuid> {
     let bare = text.replace("urn:", "").replace("uuid:", "");
     let bare = bare.trim_matches(['{', '}']).replace('-', "");
     (bare.len() == 32 && bare.bytes().all(|byte| byte.is_ascii_hexdigit()))

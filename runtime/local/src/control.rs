@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::faults::Fault;
 use super::listen::{Command, Commands};
 use super::records::Service;
-use super::site::{Desk, Site, lock};
+use super::state::{ServiceState, State, lock};
 
 /// The controls of one of the two servers; given by [`Server::uasam`](super::Server::uasam) and [`Server::brain`](super::Server::brain).
 ///
@@ -29,22 +29,22 @@ use super::site::{Desk, Site, lock};
 #[derive(Clone)]
 pub struct Control {
     service: Service,
-    site: Arc<Site>,
+    state: Arc<State>,
     commands: Commands,
 }
 
 impl Control {
-    pub(super) fn new(service: Service, site: Arc<Site>, commands: Commands) -> Self {
-        Self { service, site, commands }
+    pub(crate) fn new(service: Service, state: Arc<State>, commands: Commands) -> Self {
+        Self { service, state, commands }
     }
 
-    fn desk(&self) -> &Desk {
-        self.site.desk(self.service)
+    fn service(&self) -> &ServiceState {
+        self.state.service(self.service)
     }
 
     /// The address that the server listens on; the same while it is down.
     pub fn addr(&self) -> SocketAddr {
-        self.desk().addr
+        self.service().addr
     }
 
     /// The server's base URL, without a slash at the end.
@@ -54,7 +54,7 @@ impl Control {
 
     /// The next `count` requests to this server meet `fault`, after those that earlier calls have spoken for.
     pub fn fail_next(&self, count: usize, fault: Fault) {
-        lock(&self.desk().script).add_next(count, fault);
+        lock(&self.service().script).add_next(count, fault);
     }
 
     /// Each request meets `fault` with the probability `share` (0 to 1), until [`heal`](Self::heal).
@@ -62,12 +62,12 @@ impl Control {
     /// Equal seeds give equal choices for the first, second, third ... request. Requests that [`fail_next`](Self::fail_next) has
     /// spoken for are not drawn. Several shares may be set; the one that was set first and hits is taken.
     pub fn fail_share(&self, share: f64, fault: Fault, seed: u64) {
-        lock(&self.desk().script).add_share(share, fault, seed);
+        lock(&self.service().script).add_share(share, fault, seed);
     }
 
     /// Forgets all faults that were asked for. The port and the clock stay as they are.
     pub fn heal(&self) {
-        lock(&self.desk().script).clear();
+        lock(&self.service().script).clear();
     }
 
     /// Ends all connections and refuses new ones; the port stays reserved. On return it is so.
@@ -78,7 +78,7 @@ impl Control {
     ///
     /// The port could not be reserved: another program may take it before [`come_back`](Self::come_back). The server is down all the same.
     pub fn go_down(&self) -> io::Result<()> {
-        self.desk().down.store(true, Ordering::SeqCst);
+        self.service().down.store(true, Ordering::SeqCst);
         self.tell(Command::Down)
     }
 
@@ -93,7 +93,7 @@ impl Control {
 
     /// Whether [`go_down`](Self::go_down) was called last.
     pub fn is_down(&self) -> bool {
-        self.desk().down.load(Ordering::SeqCst)
+        self.service().down.load(Ordering::SeqCst)
     }
 
     /// Lets this server's clock run ahead of the true time by `by`; zero sets it right.
@@ -101,7 +101,7 @@ impl Control {
     /// With UASAM's clock ahead, Brain refuses a fresh token until the difference has passed. With Brain's ahead, it refuses tokens
     /// that soon expire, and stamps events with its own time.
     pub fn clock_ahead(&self, by: Duration) {
-        self.desk().clock.set_ahead(by);
+        self.service().clock.set_ahead(by);
     }
 
     fn tell(&self, command: fn(std::sync::mpsc::Sender<io::Result<()>>) -> Command) -> io::Result<()> {
@@ -114,7 +114,7 @@ impl Control {
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let script = lock(&self.desk().script);
+        let script = lock(&self.service().script);
         f.debug_struct("Control")
             .field("service", &self.service)
             .field("addr", &self.addr())

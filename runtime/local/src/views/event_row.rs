@@ -2,29 +2,29 @@
 
 use super::clock::{iso_date, iso_time};
 use super::django;
-use super::http::{Answer, Incoming};
+use super::http::{Response, Request};
 use super::json::Json;
 use super::postgres::{self, Refusal};
 use super::python;
-use super::world::Event;
+use super::store::Event;
 
 const REQUIRED: [&str; 5] = ["project_id", "path", "method", "status_code", "latency_ms"];
 
 /// Where an event comes from: known from key and token, never from the body.
-pub(super) struct Origin {
-    pub(super) project_id: String,
-    pub(super) agent_id: String,
-    pub(super) session_id: String,
+pub(crate) struct Origin {
+    pub(crate) project_id: String,
+    pub(crate) agent_id: String,
+    pub(crate) session_id: String,
 }
 
 /// The required fields that a body lacks; one that cannot be searched at all is an exception.
-pub(super) fn missing(request: &Incoming, body: &Json) -> Result<Vec<&'static str>, Answer> {
+pub(crate) fn missing(request: &Request, body: &Json) -> Result<Vec<&'static str>, Response> {
     let crash = || django::crash(request, "TypeError", "argument is not iterable");
     python::absent(&REQUIRED, body).ok_or_else(crash)
 }
 
 /// The event as the database stores it at this moment, or why it does not.
-pub(super) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> Result<Event, Refusal> {
+pub(crate) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> Result<Event, Refusal> {
     let Json::Object(_) = body else { return Err("indices must be integers or slices, not str".to_owned()) };
     let id = uuid::Uuid::new_v4();
     let field = |name: &str| body.get(name).unwrap_or(&Json::Null);

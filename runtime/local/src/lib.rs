@@ -37,7 +37,7 @@ mod records;
 mod listen;
 mod http;
 mod script;
-mod site;
+mod state;
 
 mod django;
 mod uasam;
@@ -46,7 +46,7 @@ mod projects;
 mod agents;
 mod brain;
 
-mod world;
+mod store;
 mod columns;
 mod postgres;
 mod pglz;
@@ -59,7 +59,7 @@ mod clock;
 pub use builder::Builder;
 pub use control::Control;
 pub use faults::Fault;
-pub use records::{EventRecord, RequestRecord, Service, SessionRecord};
+pub use records::{ReceivedEvent, ReceivedRequest, Service, ReceivedSession};
 pub use server::Server;
 
-pub use crate::world::World;
+pub use crate::store::Store;

@@ -5,21 +5,21 @@ use uuid::Uuid;
 
 use super::clock::iso_time;
 use super::django::{self, Outcome, only};
-use super::http::{Answer, Incoming};
+use super::http::{Response, Request};
 use super::json::Json;
-use super::site::Site;
+use super::state::State;
 use super::uasam::{user_and_project, user_of_token};
-use super::world::{Project, World, random_text};
+use super::store::{Project, Store, random_text};
 use super::{postgres, python};
 use crate::wire::header;
 
-pub(super) fn create_project(site: &Site, request: &Incoming) -> Outcome {
-    let token = request.header(header::USER_TOKEN).ok_or_else(|| Answer::word(400, "missing_token"))?;
-    let user = user_of_token(site, &token).ok_or_else(|| Answer::word(401, "invalid_token"))?;
+pub(crate) fn create_project(state: &State, request: &Request) -> Outcome {
+    let token = request.header(header::USER_TOKEN).ok_or_else(|| Response::refusal(400, "missing_token"))?;
+    let user = user_of_token(state, &token).ok_or_else(|| Response::refusal(401, "invalid_token"))?;
     only("POST", request)?;
     let body = django::body_or(400, "invalid_json", request)?;
     let failed = |status: u16, errors: Vec<String>| {
-        Answer::json(status, json!({"status": 0, "status_description": "project_creation_failed", "errors": errors}))
+        Response::json(status, json!({"status": 0, "status_description": "project_creation_failed", "errors": errors}))
     };
     let (name, description) = project_texts(&body).map_err(|errors| failed(400, errors))?;
     let domain = body.get("project_domain").cloned().unwrap_or_else(|| "".into());
@@ -34,8 +34,8 @@ pub(super) fn create_project(site: &Site, request: &Incoming) -> Outcome {
     let project = Project { id: Uuid::new_v4(), owner: user.id };
     let fields =
         json!({"id": project.id.to_string(), "name": name, "description": description, "domain": domain.to_value()});
-    site.world().projects.insert(project.id, project);
-    Ok(Answer::json(
+    state.store().projects.insert(project.id, project);
+    Ok(Response::json(
         201,
         json!({"status": 1, "status_description": "project_created", "response_body": {"project": fields}}),
     ))
@@ -66,8 +66,8 @@ fn project_texts(body: &Json) -> Result<(String, String), Vec<String>> {
     }
 }
 
-pub(super) fn create_sdk_key(site: &Site, request: &Incoming) -> Outcome {
-    let (_, project) = user_and_project(site, request)?;
+pub(crate) fn create_sdk_key(state: &State, request: &Request) -> Outcome {
+    let (_, project) = user_and_project(state, request)?;
     only("POST", request)?;
     let body = django::body_or(400, "sdk_key_creation_failed", request)?;
     let days = match (&body, body.get("validity")) {
@@ -80,11 +80,11 @@ pub(super) fn create_sdk_key(site: &Site, request: &Incoming) -> Outcome {
         _ => Err("invalid_json"),
     };
     let days = days.map_err(|words| {
-        Answer::json(400, json!({"status": 0, "status_description": "sdk_key_creation_failed", "errors": [words]}))
+        Response::json(400, json!({"status": 0, "status_description": "sdk_key_creation_failed", "errors": [words]}))
     })?;
-    let now = site.uasam.clock.now();
+    let now = state.uasam.clock.now();
     let life = std::time::Duration::from_secs(86_400) * u32::try_from(days).unwrap_or(1);
-    let key = new_sdk_key(&mut site.world(), project.id);
+    let key = new_sdk_key(&mut state.store(), project.id);
     let response = json!({
         "id": Uuid::new_v4().to_string(),
         "prefix": key.split('_').nth(1),
@@ -95,14 +95,14 @@ pub(super) fn create_sdk_key(site: &Site, request: &Incoming) -> Outcome {
         "expires_at": iso_time(now + life),
         "active": true,
     });
-    Ok(Answer::json(
+    Ok(Response::json(
         201,
         json!({"status": 1, "status_description": "backend_sdk_key_created", "response_body": response}),
     ))
 }
 
-pub(super) fn new_sdk_key(world: &mut World, project: Uuid) -> String {
+pub(crate) fn new_sdk_key(store: &mut Store, project: Uuid) -> String {
     let key = format!("otas_{}_{}", random_text(8), random_text(32));
-    world.sdk_keys.insert(key.clone(), project);
+    store.sdk_keys.insert(key.clone(), project);
     key
 }

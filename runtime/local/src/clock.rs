@@ -5,24 +5,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The system's clock and what it is ahead by.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     ahead_ms: AtomicU64,
 }
 
 impl Clock {
-    pub(super) fn set_ahead(&self, by: Duration) {
+    pub(crate) fn set_ahead(&self, by: Duration) {
         self.ahead_ms.store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Time since 1970.
-    pub(super) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         let ahead = Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed));
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_add(ahead)
     }
 }
 
 /// `datetime.isoformat()` in UTC: `2026-04-01T12:00:00.123456+00:00`.
-pub(super) fn iso_time(since_1970: Duration) -> String {
+pub(crate) fn iso_time(since_1970: Duration) -> String {
     let seconds = since_1970.as_secs();
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let fraction = match since_1970.subsec_micros() {
@@ -33,7 +33,7 @@ pub(super) fn iso_time(since_1970: Duration) -> String {
 }
 
 /// `date.isoformat()`: `2026-04-01`. The calendar is Howard Hinnant's `civil_from_days`.
-pub(super) fn iso_date(since_1970: Duration) -> String {
+pub(crate) fn iso_date(since_1970: Duration) -> String {
     let days = since_1970.as_secs() / 86_400 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

@@ -7,18 +7,18 @@ use uuid::Uuid;
 
 use super::clock::iso_time;
 use super::django::{self, Outcome, only};
-use super::http::{Answer, Incoming};
+use super::http::{Response, Request};
 use super::json::Json;
 use super::python;
-use super::site::Site;
+use super::state::State;
 use super::uasam::user_and_project;
-use super::world::{Agent, Key};
+use super::store::{Agent, Key};
 
-pub(super) fn create_agent(site: &Site, request: &Incoming) -> Outcome {
-    let (user, project) = user_and_project(site, request)?;
+pub(crate) fn create_agent(state: &State, request: &Request) -> Outcome {
+    let (user, project) = user_and_project(state, request)?;
     only("POST", request)?;
     let body = django::object(request, django::body_or(400, "agent_creation_failed", request)?)?;
-    let failed = || Answer::word(400, "agent_creation_failed");
+    let failed = || Response::refusal(400, "agent_creation_failed");
     let text = |name: &str, default: &str| match body.get(name) {
         None => Ok(default.to_owned()),
         Some(Json::Text(text)) if text.text.contains('\0') || text.lone_surrogate => Err(failed()),
@@ -32,10 +32,10 @@ pub(super) fn create_agent(site: &Site, request: &Incoming) -> Outcome {
     let description = text("agent_description", "")?.trim().to_owned();
     let (name, provider) = (name.trim().to_owned(), provider.trim().to_owned());
     let agent = Agent { id: Uuid::new_v4(), project: project.id, name, provider };
-    let now = site.uasam.clock.now();
-    let mut world = site.world();
-    world.agents.insert(agent.id, agent.clone());
-    let (full_key, key) = world.issue_key(agent.id, now, false);
+    let now = state.uasam.clock.now();
+    let mut store = state.store();
+    store.agents.insert(agent.id, agent.clone());
+    let (full_key, key) = store.issue_key(agent.id, now, false);
     let agent_fields = json!({
         "id": agent.id.to_string(),
         "name": agent.name,
@@ -48,7 +48,7 @@ pub(super) fn create_agent(site: &Site, request: &Incoming) -> Outcome {
     let mut key_fields = key_fields(&full_key, &key, now);
     key_fields["agent_id"] = agent.id.to_string().into();
     let response = json!({"agent": agent_fields, "agent_key": key_fields});
-    Ok(Answer::json(201, json!({"status": 1, "status_description": "agent_created", "response": response})))
+    Ok(Response::json(201, json!({"status": 1, "status_description": "agent_created", "response": response})))
 }
 
 /// A key as it is shown, this once.
@@ -63,18 +63,18 @@ fn key_fields(full_key: &str, key: &Key, now: Duration) -> Value {
     })
 }
 
-pub(super) fn create_key(site: &Site, request: &Incoming) -> Outcome {
-    let (_, project) = user_and_project(site, request)?;
+pub(crate) fn create_key(state: &State, request: &Request) -> Outcome {
+    let (_, project) = user_and_project(state, request)?;
     only("POST", request)?;
     let body = django::object(request, django::body_or(400, "invalid_json", request)?)?;
-    let id = body.get("agent_id").filter(|id| id.truthy()).ok_or_else(|| Answer::word(400, "agent_id_required"))?;
+    let id = body.get("agent_id").filter(|id| id.truthy()).ok_or_else(|| Response::refusal(400, "agent_id_required"))?;
     let id = id.as_text().and_then(|id| python::uuid(&id.text));
-    let mut world = site.world();
+    let mut store = state.store();
     let agent =
-        id.and_then(|id| world.agents.get(&id)).filter(|agent| agent.project == project.id).map(|agent| agent.id);
-    let agent = agent.ok_or_else(|| Answer::word(404, "agent_not_found_or_invalid_id"))?;
-    let now = site.uasam.clock.now();
-    let (full_key, key) = world.issue_key(agent, now, false);
+        id.and_then(|id| store.agents.get(&id)).filter(|agent| agent.project == project.id).map(|agent| agent.id);
+    let agent = agent.ok_or_else(|| Response::refusal(404, "agent_not_found_or_invalid_id"))?;
+    let now = state.uasam.clock.now();
+    let (full_key, key) = store.issue_key(agent, now, false);
     let response = json!({"agent_id": agent.to_string(), "agent_key": key_fields(&full_key, &key, now)});
-    Ok(Answer::json(201, json!({"status": 1, "status_description": "agent_key_created", "response": response})))
+    Ok(Response::json(201, json!({"status": 1, "status_description": "agent_key_created", "response": response})))
 }

@@ -1,11 +1,11 @@
 //! What Django does before, around and instead of a view: methods, slashes, bodies, and its debug pages.
 
-use super::http::{Answer, Incoming};
+use super::http::{Response, Request};
 use super::json::Json;
 use super::json_reader::Unreadable;
 
 /// A view's outcome; `?` leaves it early with the answer that a guard gave.
-pub(super) type Outcome = Result<Answer, Answer>;
+pub(crate) type Outcome = Result<Response, Response>;
 
 /// A body over this is refused when a view first looks at it.
 const LARGEST_BODY: usize = 2_621_440;
@@ -13,17 +13,17 @@ const TOO_BIG: &str = "RequestDataTooBig";
 const HTML: &str = "text/html; charset=utf-8";
 
 /// The one method of a view besides OPTIONS (and HEAD, where it is GET).
-pub(super) fn only(method: &str, request: &Incoming) -> Result<(), Answer> {
+pub(crate) fn only(method: &str, request: &Request) -> Result<(), Response> {
     let allow = if method == "GET" { "GET, HEAD, OPTIONS" } else { "POST, OPTIONS" };
     if request.method == method || (method == "GET" && request.method == "HEAD") {
         return Ok(());
     }
     let status = if request.method == "OPTIONS" { 200 } else { 405 };
-    Err(Answer::new(status, HTML, "").with_header("Allow", allow))
+    Err(Response::new(status, HTML, "").with_header("Allow", allow))
 }
 
 /// `json.loads(request.body)`, an empty body being `{}`.
-pub(super) fn body(request: &Incoming) -> Result<Json, Unreadable> {
+pub(crate) fn body(request: &Request) -> Result<Json, Unreadable> {
     let body = request.visible_body();
     if body.len() > LARGEST_BODY {
         let message = "Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.".to_owned();
@@ -33,15 +33,15 @@ pub(super) fn body(request: &Incoming) -> Result<Json, Unreadable> {
 }
 
 /// The same in a view that catches nothing but bad JSON, for which it has a word.
-pub(super) fn body_or(status: u16, word: &str, request: &Incoming) -> Result<Json, Answer> {
+pub(crate) fn body_or(status: u16, word: &str, request: &Request) -> Result<Json, Response> {
     body(request).map_err(|error| match error {
-        Unreadable::Syntax => Answer::word(status, word),
+        Unreadable::Syntax => Response::refusal(status, word),
         Unreadable::Crash(class, message) => crash(request, class, &message),
     })
 }
 
 /// `body.get`, which nothing but an object has.
-pub(super) fn object(request: &Incoming, body: Json) -> Result<Json, Answer> {
+pub(crate) fn object(request: &Request, body: Json) -> Result<Json, Response> {
     match &body {
         Json::Object(_) => Ok(body),
         other => {
@@ -59,7 +59,7 @@ pub(super) fn object(request: &Incoming, body: Json) -> Result<Json, Answer> {
 }
 
 /// No view has this path: with a slash more, one might.
-pub(super) fn no_view(request: &Incoming, with_slash: bool) -> Answer {
+pub(crate) fn no_view(request: &Request, with_slash: bool) -> Response {
     if !with_slash {
         return page(request, 404, "Page not found", "The current path didn't match any of these.");
     }
@@ -68,27 +68,27 @@ pub(super) fn no_view(request: &Incoming, with_slash: bool) -> Answer {
         return crash(request, "RuntimeError", message);
     }
     let (path, rest) = request.target.split_at(request.path().len());
-    Answer::new(301, HTML, "").with_header("Location", format!("{path}/{rest}"))
+    Response::new(301, HTML, "").with_header("Location", format!("{path}/{rest}"))
 }
 
 /// The page of an exception that nobody caught. The servers run with debugging on, so it shows the request, secrets and all.
-pub(super) fn crash(request: &Incoming, class: &str, message: &str) -> Answer {
+pub(crate) fn crash(request: &Request, class: &str, message: &str) -> Response {
     page(request, if class == TOO_BIG { 400 } else { 500 }, class, message)
 }
 
 /// A debug page of any status, as text where the client does not accept HTML.
-fn page(request: &Incoming, status: u16, class: &str, message: &str) -> Answer {
+fn page(request: &Request, status: u16, class: &str, message: &str) -> Response {
     if status == 404 || accepts_html(request) {
         return html_page(request, status, class, message);
     }
     let headers: String = request.headers.iter().map(|(name, value)| format!("{name} = '{value}'\n")).collect();
     let (path, body) = (request.path(), shown_body(request));
     let text = format!("{class} at {path}\n{message}\n\nRequest information:\n{headers}\nbody = b'{body}'\n");
-    Answer::new(status, "text/plain; charset=utf-8", text)
+    Response::new(status, "text/plain; charset=utf-8", text)
 }
 
 /// The page as HTML: the headers in clear text, and the body as the local variable that it is in the view.
-pub(super) fn html_page(request: &Incoming, status: u16, class: &str, message: &str) -> Answer {
+pub(crate) fn html_page(request: &Request, status: u16, class: &str, message: &str) -> Response {
     let row =
         |(name, value): &(String, String)| format!("<tr><td>{}</td><td>'{}'</td></tr>\n", escape(name), escape(value));
     let rows: String = request.headers.iter().map(row).collect();
@@ -101,15 +101,15 @@ pub(super) fn html_page(request: &Incoming, status: u16, class: &str, message: &
         escape(&shown_body(request)),
         path = escape(request.path()),
     );
-    Answer::new(status, HTML, html)
+    Response::new(status, HTML, html)
 }
 
-fn shown_body(request: &Incoming) -> String {
+fn shown_body(request: &Request) -> String {
     String::from_utf8_lossy(&request.body[..request.body.len().min(4096)]).into_owned()
 }
 
 /// `request.accepts("text/html")`: without the header, everything is accepted.
-fn accepts_html(request: &Incoming) -> bool {
+fn accepts_html(request: &Request) -> bool {
     let accept = request.header("accept").unwrap_or_else(|| "*/*".to_owned());
     accept
         .split(',')

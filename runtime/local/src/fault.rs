@@ -6,26 +6,26 @@ use super::faults::Fault;
 
 /// What a test asked for, in the order in which it asked.
 #[derive(Debug, Default)]
-pub(super) struct Script {
+pub(crate) struct Script {
     next: VecDeque<(usize, Fault)>,
     shares: Vec<(f64, Fault, fastrand::Rng)>,
 }
 
 impl Script {
-    pub(super) fn add_next(&mut self, count: usize, fault: Fault) {
+    pub(crate) fn add_next(&mut self, count: usize, fault: Fault) {
         self.next.push_back((count, fault));
     }
 
-    pub(super) fn add_share(&mut self, share: f64, fault: Fault, seed: u64) {
+    pub(crate) fn add_share(&mut self, share: f64, fault: Fault, seed: u64) {
         self.shares.push((share, fault, fastrand::Rng::with_seed(seed)));
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
     /// The fault of the request that has just arrived.
-    pub(super) fn draw(&mut self) -> Option<Fault> {
+    pub(crate) fn draw(&mut self) -> Option<Fault> {
         while let Some((count, fault)) = self.next.front_mut() {
             if *count > 0 {
                 *count -= 1;

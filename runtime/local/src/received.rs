@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::http::Incoming;
+use super::http::Request;
 use super::json::Json;
 
 /// One of the two servers.
@@ -19,7 +19,7 @@ pub enum Service {
 /// A session that was created.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct SessionRecord {
+pub struct ReceivedSession {
     /// The id that the session's token carries.
     pub id: String,
     /// The agent whose key created it.
@@ -35,7 +35,7 @@ pub struct SessionRecord {
 /// Its fields are those of Brain's answer, which [`row`](Self::row) is in full.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct EventRecord {
+pub struct ReceivedEvent {
     /// Brain's id for it.
     pub event_id: String,
     /// When it arrived.
@@ -62,8 +62,8 @@ pub struct EventRecord {
     pub row: Value,
 }
 
-impl EventRecord {
-    pub(super) fn new(row: &Json) -> Self {
+impl ReceivedEvent {
+    pub(crate) fn new(row: &Json) -> Self {
         let value = row.to_value();
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         let latency_ms = if let Some(Json::Float(latency)) = row.get("latency_ms") { *latency } else { 0.0 };
@@ -89,7 +89,7 @@ impl EventRecord {
 /// Its `Debug` hides the values of `X-OTAS-*` headers and the body, so that a failing test does not print them.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RequestRecord {
+pub struct ReceivedRequest {
     /// The server that it reached.
     pub service: Service,
     /// The HTTP method.
@@ -102,8 +102,8 @@ pub struct RequestRecord {
     pub body: Vec<u8>,
 }
 
-impl RequestRecord {
-    pub(super) fn new(service: Service, request: &Incoming) -> Self {
+impl ReceivedRequest {
+    pub(crate) fn new(service: Service, request: &Request) -> Self {
         Self {
             service,
             method: request.method.clone(),
@@ -135,13 +135,13 @@ impl RequestRecord {
     }
 }
 
-impl fmt::Debug for RequestRecord {
+impl fmt::Debug for ReceivedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ours = |name: &str| name.to_ascii_lowercase().starts_with(crate::wire::header::PREFIX);
         let shown = |(name, value): &(String, String)| {
             (name.clone(), if ours(name) { "[hidden]".into() } else { value.clone() })
         };
-        f.debug_struct("RequestRecord")
+        f.debug_struct("ReceivedRequest")
             .field("service", &self.service)
             .field("method", &self.method)
             .field("path", &self.path)
