@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use otas::audit::Reader;
-use otas::testing::{Fault, Server};
-use otas::{Client, Error, SessionId};
+use otas_local::{Fault, Server};
+use otas::{Client, Config, Error, SessionId};
 use serde_json::json;
 
 use crate::support::{Site, otas_around};
@@ -12,7 +12,7 @@ use crate::support::{Site, otas_around};
 const SOON: Duration = Duration::from_secs(30);
 
 fn reader(otas: &Server) -> Reader {
-    Reader::new(&otas.config().unwrap()).unwrap()
+    Reader::new(&Config::from_vars(otas.env()).unwrap()).unwrap()
 }
 
 /// A session that called the outside at these paths, delivered.
@@ -136,7 +136,7 @@ async fn a_reader_needs_a_person_and_a_project() {
 #[tokio::test]
 async fn refusals_say_what_to_do() {
     let otas = Server::start().await.unwrap();
-    let stranger = Reader::new(&otas.config_builder().user_token("wrong").build().unwrap()).unwrap();
+    let stranger = Reader::new(&Config::builder().vars(otas.env()).user_token("wrong").build().unwrap()).unwrap();
     let error = stranger.sessions(&otas.agent_id()).await.unwrap_err();
     assert!(error.is_refused() && shown(&otas, error).contains("log in again"));
     let error = reader(&otas).sessions("5e0ee8b9-6c5c-4a2a-9d4f-0f4c1c2d3e4f").await.unwrap_err();
@@ -162,15 +162,15 @@ async fn what_is_no_answer_is_an_error_without_a_word_of_it() {
         let error = reader.sessions(&agent).await.unwrap_err();
         assert!(error.is_answer(), "{fault:?}: {}", shown(&otas, error));
     }
-    for fault in [Fault::Reset, Fault::NotHttp, Fault::HalfAnswer] {
+    for fault in [Fault::Reset, Fault::NotHttp, Fault::Truncated] {
         otas.uasam().fail_next(1, fault.clone());
         let error = reader.sessions(&agent).await.unwrap_err();
         assert!(error.is_unreachable(), "{fault:?}: {}", shown(&otas, error));
     }
-    otas.uasam().go_down().unwrap();
+    otas.uasam().stop().unwrap();
     let error = reader.events(&agent, &"5e0ee8b9-6c5c-4a2a-9d4f-0f4c1c2d3e4f".into()).await.unwrap_err();
     assert!(error.is_refused() && error.status() == Some(503), "{}", shown(&otas, error));
-    otas.brain().go_down().unwrap();
+    otas.brain().stop().unwrap();
     let error = reader.events(&agent, &"5e0ee8b9-6c5c-4a2a-9d4f-0f4c1c2d3e4f".into()).await.unwrap_err();
     assert!(error.is_unreachable(), "{}", shown(&otas, error));
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use otas::reqwest::StatusCode;
-use otas::testing::Server;
+use otas_local::Server;
 use otas::{Client, Config, Event, http};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -304,7 +304,7 @@ async fn a_hook_may_edit_or_drop_an_event_and_a_panic_in_it_drops_the_event() {
             Some(event)
         }
     };
-    let client = Client::new(otas.config_builder().on_event(hook).build().unwrap()).unwrap();
+    let client = Client::new(Config::builder().vars(otas.env()).on_event(hook).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
     for path in ["/drop", "/panic", "/keep"] {
         session.scope(async { http::get(site.outside(path)).await.unwrap().text().await.unwrap() }).await;
@@ -330,12 +330,12 @@ async fn what_cannot_be_delivered_by_the_deadline_is_told_as_left() {
     let site = Site::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
-    otas.brain().go_down().unwrap();
+    otas.brain().stop().unwrap();
     session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
     let started = Instant::now();
     assert_eq!(client.flush(Duration::from_millis(200)).await.events(), 1);
     assert!(started.elapsed() < 5 * SECOND);
-    otas.brain().come_back().unwrap();
+    otas.brain().restart().unwrap();
     assert!(client.flush(30 * SECOND).await.is_empty());
     assert_eq!(client.stats().delivered, 1);
 }
@@ -366,7 +366,7 @@ async fn a_hook_that_blocks_holds_up_neither_a_session_nor_a_deadline() {
         let _ = held.lock().unwrap().recv();
         Some(event)
     };
-    let client = Client::new(otas.config_builder().on_event(hook).build().unwrap()).unwrap();
+    let client = Client::new(Config::builder().vars(otas.env()).on_event(hook).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
     session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
     assert_eq!(client.flush(Duration::from_millis(200)).await.events(), 1);
@@ -379,13 +379,13 @@ async fn a_hook_that_blocks_holds_up_neither_a_session_nor_a_deadline() {
 async fn an_event_that_nobody_takes_for_fifteen_minutes_is_given_up() {
     let site = Site::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
-    let world = otas::testing::World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = otas::Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
-    otas.brain().go_down().unwrap();
+    otas.brain().stop().unwrap();
     session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
     assert_eq!(client.flush(Duration::from_millis(300)).await.events(), 1);
-    world.advance(Duration::from_secs(16 * 60));
+    clock.advance(Duration::from_secs(16 * 60));
     assert!(client.flush(10 * SECOND).await.is_empty());
     assert_eq!((client.stats().dropped.expired, client.stats().pending), (1, 0));
 }
@@ -394,11 +394,11 @@ async fn an_event_that_nobody_takes_for_fifteen_minutes_is_given_up() {
 async fn a_call_that_ends_in_a_fork_is_the_other_process_s_to_tell() {
     let site = Site::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
-    let world = otas::testing::World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = otas::Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
     let answer = session.scope(async { http::get(site.outside("/")).await.unwrap() }).await;
-    world.become_process(std::process::id() + 1);
+    clock.set_process_id(std::process::id() + 1);
     answer.text().await.unwrap();
     assert_eq!((client.stats().recorded, otas.event_count()), (0, 0));
 }

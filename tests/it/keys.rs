@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use otas::testing::{RequestRecord, Server, World};
-use otas::{Client, Config, ConfigBuilder, http};
+use otas_local::{ReceivedRequest, Server};
+use otas::{Client, Clock, Config, ConfigBuilder, http};
 use serde_json::json;
 
 use crate::support::Site;
@@ -54,7 +54,7 @@ fn with_provider(otas: &Server) -> (Arc<Mutex<Option<String>>>, Arc<AtomicUsize>
     (key, asked, Client::new(config.build().unwrap()).unwrap())
 }
 
-fn keys(requests: &[RequestRecord]) -> Vec<String> {
+fn keys(requests: &[ReceivedRequest]) -> Vec<String> {
     requests.iter().filter_map(|request| request.header("x-otas-agent-key")).map(str::to_owned).collect()
 }
 
@@ -184,8 +184,8 @@ async fn a_key_that_stops_working_is_told_once_with_what_to_do() {
     tracing::subscriber::set_global_default(Listener).unwrap();
     let otas = Server::start().await.unwrap();
     let (file, _) = with_file(&otas);
-    let world = World::new();
-    let config = without_key(&otas).agent_key_file(&file.0).world(&world);
+    let clock = Clock::new();
+    let config = without_key(&otas).agent_key_file(&file.0).clock(&clock);
     let client = Client::new(config.build().unwrap()).unwrap();
     let path = file.0.display().to_string();
     let told = || WARNINGS.lock().unwrap().iter().filter(|text| text.contains(&path)).cloned().collect::<Vec<_>>();

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt, iter};
 use http_body::{Body, Frame, SizeHint};
-use otas::testing::Server;
-use otas::{Client, Session, SessionExt, SessionId, WithSession, http, otas_session};
+use otas_local::Server;
+use otas::{Client, Config, Session, SessionExt, SessionId, WithSession, http, otas_session};
 use serde_json::json;
 use tokio::task::{JoinSet, yield_now};
 
@@ -25,7 +25,7 @@ struct Set {
 
 async fn set() -> Set {
     let otas = Server::start().await.unwrap();
-    let client = Client::new(otas.config().unwrap()).unwrap();
+    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
     Set { session, client, _otas: otas }
 }
@@ -227,11 +227,11 @@ async fn a_task_started_by_a_call_without_a_session_has_its_client_and_no_sessio
         async fn inner() -> bool {
             Session::current().is_some()
         }
-        set._otas.uasam().heal();
+        set._otas.uasam().clear_faults();
         otas::spawn(async { (Session::current().is_some(), inner().await) }).await.unwrap()
     }
     let set = set().await;
-    set._otas.uasam().fail_next(1, otas::testing::Fault::Status(400));
+    set._otas.uasam().fail_next(1, otas_local::Fault::Status(400));
     assert_eq!(set.client.scope(run(&set)).await, (false, true));
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use otas::testing::{Fault, Server, World};
-use otas::{Client, Error, Session, otas_session};
+use otas_local::{Fault, Server};
+use otas::{Client, Clock, Config, Error, Session, otas_session};
 use serde_json::json;
 
 async fn otas() -> (Server, Client) {
     let otas = Server::start().await.unwrap();
-    let client = Client::new(otas.config().unwrap()).unwrap();
+    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     (otas, client)
 }
 
@@ -113,7 +113,7 @@ async fn nuls_and_infinite_numbers_in_the_meta_are_stored_visibly() {
 #[tokio::test]
 async fn an_unreachable_server_is_told_as_such() {
     let (otas, client) = otas().await;
-    otas.uasam().go_down().unwrap();
+    otas.uasam().stop().unwrap();
     let error = refusal(&otas, &client).await;
     assert!(error.is_unreachable() && error.to_string().contains("UASAM"), "{error}");
     assert!(std::error::Error::source(&error).is_some());
@@ -134,7 +134,7 @@ async fn whatever_a_server_answers_is_a_clear_error_and_shows_no_secret() {
     let faults = [
         (Fault::Html(500), "not JSON"),
         (Fault::Html(200), "not JSON"),
-        (Fault::HalfAnswer, "reached"),
+        (Fault::Truncated, "reached"),
         (Fault::BadToken, "cannot be decoded"),
         (Fault::Huge(100 << 20), "more bytes"),
         (Fault::Redirect(otas.brain_url()), "redirect"),
@@ -153,7 +153,7 @@ async fn whatever_a_server_answers_is_a_clear_error_and_shows_no_secret() {
 #[tokio::test]
 async fn a_server_that_is_silent_costs_the_open_timeout_and_no_more() {
     let (otas, _) = otas().await;
-    let config = otas.config_builder().open_timeout(Duration::from_millis(200)).build().unwrap();
+    let config = Config::builder().vars(otas.env()).open_timeout(Duration::from_millis(200)).build().unwrap();
     let client = Client::new(config).unwrap();
     otas.uasam().fail_next(1, Fault::Stall(Duration::from_secs(30)));
     let started = Instant::now();
@@ -165,8 +165,8 @@ async fn a_server_that_is_silent_costs_the_open_timeout_and_no_more() {
 #[tokio::test]
 async fn after_three_failures_opening_pauses_and_one_probe_ends_the_pause() {
     let (otas, _) = otas().await;
-    let world = World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     otas.uasam().fail_next(3, Fault::Status(503));
     for _ in 0..3 {
         assert_eq!(refusal(&otas, &client).await.status(), Some(503));
@@ -174,7 +174,7 @@ async fn after_three_failures_opening_pauses_and_one_probe_ends_the_pause() {
     let before = otas.requests().len();
     assert!(refusal(&otas, &client).await.is_paused());
     assert_eq!(otas.requests().len(), before, "a pause asks nobody");
-    world.advance(Duration::from_secs(1));
+    clock.advance(Duration::from_secs(1));
     client.open(json!({})).await.unwrap();
     client.open(json!({})).await.unwrap();
 }
@@ -205,7 +205,7 @@ async fn where_no_session_can_be_opened_the_body_runs_without_one_and_an_outer_o
     #[otas_session]
     async fn outer(otas: &Server) -> (bool, bool, bool) {
         let before = Session::current().is_some();
-        otas.uasam().go_down().unwrap();
+        otas.uasam().stop().unwrap();
         (before, inner().await, Session::current().is_some())
     }
     let (otas, client) = otas().await;
@@ -249,10 +249,10 @@ async fn a_cancelled_call_opens_nothing_more() {
 #[tokio::test]
 async fn a_forked_process_cannot_use_the_session_and_opens_its_own() {
     let (otas, _) = otas().await;
-    let world = World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
-    world.become_process(std::process::id() + 1);
+    clock.set_process_id(std::process::id() + 1);
     assert!(session.token().unwrap_err().is_forked());
     assert!(session.renew().await.unwrap_err().is_forked());
     let own = client.open(json!({})).await.unwrap();
@@ -292,10 +292,10 @@ async fn callers_in_a_hurry_are_not_slowed_for_ever_by_a_server_that_hangs() {
 async fn a_request_keeps_its_own_timeout_while_an_expired_session_cannot_be_renewed() {
     let site = crate::support::Site::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
-    let world = World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
-    world.advance(Duration::from_secs(31 * 24 * 3600));
+    clock.advance(Duration::from_secs(31 * 24 * 3600));
     otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(60)));
     let started = Instant::now();
     let request = otas::http::get(site.inside("/")).timeout(Duration::from_secs(2));

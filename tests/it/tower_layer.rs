@@ -10,9 +10,9 @@ use axum::response::sse::{Event, Sse};
 use axum::routing::get;
 use futures_util::stream::{Stream, StreamExt, iter};
 use otas::reqwest;
-use otas::testing::{Fault, Server};
+use otas_local::{Fault, Server};
 use otas::tower::SessionLayer;
-use otas::{Client, Session, SessionExt, SessionId, http, otas_session};
+use otas::{Client, Config, Session, SessionExt, SessionId, http, otas_session};
 use serde_json::{Value, json};
 use tower::{Layer, Service, service_fn};
 
@@ -77,7 +77,7 @@ fn three(id: &str) -> String {
 
 async fn otas() -> (Server, Client) {
     let otas = Server::start().await.unwrap();
-    let client = Client::new(otas.config().unwrap()).unwrap();
+    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     (otas, client)
 }
 
@@ -213,7 +213,7 @@ async fn one_annotated_call_of_a_plain_handler_is_the_bodys_and_two_are_nobodys(
 async fn where_no_session_could_be_opened_the_body_has_none_either() {
     #[otas_session(client = client)]
     async fn outer(client: &Client, otas: &Server, body: Frames) -> Frames {
-        otas.uasam().heal();
+        otas.uasam().clear_faults();
         assert!(Session::current().is_none() && step(client).await.is_some());
         body
     }

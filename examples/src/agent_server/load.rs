@@ -5,8 +5,8 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use otas::testing::Server;
-use otas::{Client, Stats, reqwest};
+use otas_local::Server;
+use otas::{Client, Config, Stats, reqwest};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -46,8 +46,8 @@ struct Check {
 /// Runs everything; whether all of it holds.
 pub async fn run(requests: usize, concurrency: usize) -> Result<bool, Box<dyn Error>> {
     let (backend, model) = (Service::start().await?, Service::start().await?);
-    let otas = Server::builder().project_domain(&backend.url).keep_requests(false).start().await?;
-    let client = Client::new(otas.config()?)?;
+    let otas = Server::builder().project_domain(&backend.url).keep_requests(0).start().await?;
+    let client = Client::new(Config::from_vars(otas.env())?)?;
     let (jobs, _all_done) = mpsc::channel(1);
     let url = start(App {
         client: client.clone(),

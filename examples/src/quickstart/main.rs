@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use otas::audit::Reader;
-use otas::testing::Server;
+use otas_local::Server;
 use otas::{Client, Config, Session, http, otas_session};
 use serde_json::{Value, json};
 use services::Backend;
@@ -84,7 +84,7 @@ async fn local(backend: &Backend) -> Result<(Config, Option<Server>), Box<dyn Er
         otas.uasam_url(),
         otas.brain_url()
     );
-    Ok((otas.config()?, Some(otas)))
+    Ok((Config::from_vars(otas.env())?, Some(otas)))
 }
 
 /// The servers that the environment names. The domain is this program's own backend.

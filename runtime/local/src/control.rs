@@ -1,4 +1,4 @@
-//! The controls of one local server: its faults, its port, its clock.
+//! The controls of one service: its faults, its port, its clock.
 
 use std::fmt;
 use std::io;
@@ -7,23 +7,27 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::faults::Fault;
-use super::listen::{Command, Commands};
-use super::records::Service;
-use super::state::{ServiceState, State, lock};
+use crate::fault::Fault;
+use crate::listen::{Command, Commands};
+use crate::received::Service;
+use crate::state::{ServiceState, State, lock};
 
-/// The controls of one of the two servers; given by [`Server::uasam`](super::Server::uasam) and [`Server::brain`](super::Server::brain).
+/// Controls one of the two services; returned by [`Server::uasam`](crate::Server::uasam) and
+/// [`Server::brain`](crate::Server::brain).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
-/// use otas::testing::{Fault, Server};
+/// use otas_local::{Fault, Server};
 ///
 /// let otas = Server::start().await?;
-/// otas.brain().fail_next(1, Fault::ResetAfterEffect); // the next event is stored, but its sender never learns
-/// otas.brain().fail_share(0.3, Fault::Status(503), 7); // and of those after it, three in ten are refused
-/// otas.uasam().go_down()?; // connections are refused
-/// otas.uasam().come_back()?; // on the same port
+/// // The next event is stored, but its sender never learns of it.
+/// otas.brain().fail_next(1, Fault::ResetAfterEffect);
+/// // Of the events after that, three in ten are rejected.
+/// otas.brain().fail_randomly(0.3, Fault::Status(503), 7);
+/// // Connections to UASAM are refused for a while.
+/// otas.uasam().stop()?;
+/// otas.uasam().restart()?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
@@ -42,70 +46,74 @@ impl Control {
         self.state.service(self.service)
     }
 
-    /// The address that the server listens on; the same while it is down.
+    /// The address that the service listens on; it stays the same across a restart.
     pub fn addr(&self) -> SocketAddr {
         self.service().addr
     }
 
-    /// The server's base URL, without a slash at the end.
+    /// The service's base URL, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// The next `count` requests to this server meet `fault`, after those that earlier calls have spoken for.
+    /// Makes the next `count` requests meet `fault`, after those that earlier calls have claimed.
     pub fn fail_next(&self, count: usize, fault: Fault) {
         lock(&self.service().script).add_next(count, fault);
     }
 
-    /// Each request meets `fault` with the probability `share` (0 to 1), until [`heal`](Self::heal).
+    /// Makes each request meet `fault` with this `probability` (0 to 1), until
+    /// [`clear_faults`](Self::clear_faults).
     ///
-    /// Equal seeds give equal choices for the first, second, third ... request. Requests that [`fail_next`](Self::fail_next) has
-    /// spoken for are not drawn. Several shares may be set; the one that was set first and hits is taken.
-    pub fn fail_share(&self, share: f64, fault: Fault, seed: u64) {
-        lock(&self.service().script).add_share(share, fault, seed);
+    /// The same seed gives the same choices for the first, second, third ... request. Requests claimed
+    /// by [`fail_next`](Self::fail_next) are not drawn. Several random faults can be active; if more
+    /// than one hits, the one that was ordered first is taken.
+    pub fn fail_randomly(&self, probability: f64, fault: Fault, seed: u64) {
+        lock(&self.service().script).add_random(probability, fault, seed);
     }
 
-    /// Forgets all faults that were asked for. The port and the clock stay as they are.
-    pub fn heal(&self) {
+    /// Cancels all faults that were ordered. The port and the clock stay as they are.
+    pub fn clear_faults(&self) {
         lock(&self.service().script).clear();
     }
 
-    /// Ends all connections and refuses new ones; the port stays reserved. On return it is so.
+    /// Closes all connections and refuses new ones. The port stays reserved.
     ///
-    /// While UASAM is down, Brain refuses every key (401 `invalid_or_expired_agent_key`) and every reader (503), as the real one does.
-    ///
-    /// # Errors
-    ///
-    /// The port could not be reserved: another program may take it before [`come_back`](Self::come_back). The server is down all the same.
-    pub fn go_down(&self) -> io::Result<()> {
-        self.service().down.store(true, Ordering::SeqCst);
-        self.tell(Command::Down)
-    }
-
-    /// Accepts connections again, on the same port. On return it is so; without effect where the server is not down.
+    /// While UASAM is stopped, Brain rejects every key (401 `invalid_or_expired_agent_key`) and every
+    /// reader (503), as the real one does.
     ///
     /// # Errors
     ///
-    /// The port cannot be listened on any more.
-    pub fn come_back(&self) -> io::Result<()> {
-        self.tell(Command::Up)
+    /// The port could not be reserved, and another program may take it before
+    /// [`restart`](Self::restart). The service is stopped anyway.
+    pub fn stop(&self) -> io::Result<()> {
+        self.service().stopped.store(true, Ordering::SeqCst);
+        self.command(Command::Close)
     }
 
-    /// Whether [`go_down`](Self::go_down) was called last.
-    pub fn is_down(&self) -> bool {
-        self.service().down.load(Ordering::SeqCst)
-    }
-
-    /// Lets this server's clock run ahead of the true time by `by`; zero sets it right.
+    /// Accepts connections again, on the same port. Does nothing if the service is not stopped.
     ///
-    /// With UASAM's clock ahead, Brain refuses a fresh token until the difference has passed. With Brain's ahead, it refuses tokens
-    /// that soon expire, and stamps events with its own time.
-    pub fn clock_ahead(&self, by: Duration) {
-        self.service().clock.set_ahead(by);
+    /// # Errors
+    ///
+    /// The port can no longer be listened on.
+    pub fn restart(&self) -> io::Result<()> {
+        self.command(Command::Open)
     }
 
-    fn tell(&self, command: fn(std::sync::mpsc::Sender<io::Result<()>>) -> Command) -> io::Result<()> {
-        let gone = || io::Error::other("the local OTAS has stopped");
+    /// Whether the service is [stopped](Self::stop).
+    pub fn is_stopped(&self) -> bool {
+        self.service().stopped.load(Ordering::SeqCst)
+    }
+
+    /// Moves this service's clock forward by `by`.
+    ///
+    /// With UASAM's clock ahead, Brain rejects a fresh token until the difference has passed. With
+    /// Brain's ahead, it rejects tokens that are about to expire, and timestamps events accordingly.
+    pub fn advance_clock(&self, by: Duration) {
+        self.service().clock.advance(by);
+    }
+
+    fn command(&self, command: fn(std::sync::mpsc::Sender<io::Result<()>>) -> Command) -> io::Result<()> {
+        let gone = || io::Error::other("the local OTAS has been dropped");
         let (done, outcome) = std::sync::mpsc::channel();
         self.commands.send(command(done)).map_err(|_| gone())?;
         outcome.recv().map_err(|_| gone())?
@@ -118,7 +126,7 @@ impl fmt::Debug for Control {
         f.debug_struct("Control")
             .field("service", &self.service)
             .field("addr", &self.addr())
-            .field("down", &self.is_down())
+            .field("stopped", &self.is_stopped())
             .field("script", &script)
             .finish()
     }

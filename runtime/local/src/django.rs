@@ -1,18 +1,18 @@
-//! What Django does before, around and instead of a view: methods, slashes, bodies, and its debug pages.
+//! What Django does around a view: methods, trailing slashes, bodies, and debug pages.
 
-use super::http::{Response, Request};
-use super::json::Json;
-use super::json_reader::Unreadable;
+use crate::http::{Request, Response};
+use crate::values::json::Json;
+use crate::values::reader::Unreadable;
 
-/// A view's outcome; `?` leaves it early with the answer that a guard gave.
+/// A view's result. Both sides are responses, so that `?` returns the one of a failed check.
 pub(crate) type Outcome = Result<Response, Response>;
 
-/// A body over this is refused when a view first looks at it.
-const LARGEST_BODY: usize = 2_621_440;
+/// A larger body is refused as soon as a view reads it.
+const MAX_BODY_BYTES: usize = 2_621_440;
 const TOO_BIG: &str = "RequestDataTooBig";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// The one method of a view besides OPTIONS (and HEAD, where it is GET).
+/// Allows `method` alone, besides OPTIONS (and HEAD if it is GET).
 pub(crate) fn only(method: &str, request: &Request) -> Result<(), Response> {
     let allow = if method == "GET" { "GET, HEAD, OPTIONS" } else { "POST, OPTIONS" };
     if request.method == method || (method == "GET" && request.method == "HEAD") {
@@ -22,25 +22,25 @@ pub(crate) fn only(method: &str, request: &Request) -> Result<(), Response> {
     Err(Response::new(status, HTML, "").with_header("Allow", allow))
 }
 
-/// `json.loads(request.body)`, an empty body being `{}`.
+/// `json.loads(request.body or "{}")`.
 pub(crate) fn body(request: &Request) -> Result<Json, Unreadable> {
     let body = request.visible_body();
-    if body.len() > LARGEST_BODY {
+    if body.len() > MAX_BODY_BYTES {
         let message = "Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.".to_owned();
         return Err(Unreadable::Crash(TOO_BIG, message));
     }
     if body.is_empty() { Ok(Json::Object(Vec::new())) } else { Json::parse(body) }
 }
 
-/// The same in a view that catches nothing but bad JSON, for which it has a word.
-pub(crate) fn body_or(status: u16, word: &str, request: &Request) -> Result<Json, Response> {
+/// The same in a view that catches nothing but a `JSONDecodeError`.
+pub(crate) fn body_or(status: u16, description: &str, request: &Request) -> Result<Json, Response> {
     body(request).map_err(|error| match error {
-        Unreadable::Syntax => Response::refusal(status, word),
+        Unreadable::Syntax => Response::refusal(status, description),
         Unreadable::Crash(class, message) => crash(request, class, &message),
     })
 }
 
-/// `body.get`, which nothing but an object has.
+/// The body if it is an object; nothing else has a `get`.
 pub(crate) fn object(request: &Request, body: Json) -> Result<Json, Response> {
     match &body {
         Json::Object(_) => Ok(body),
@@ -58,7 +58,7 @@ pub(crate) fn object(request: &Request, body: Json) -> Result<Json, Response> {
     }
 }
 
-/// No view has this path: with a slash more, one might.
+/// The response if no view has this path; `with_slash` says whether one does with a slash appended.
 pub(crate) fn no_view(request: &Request, with_slash: bool) -> Response {
     if !with_slash {
         return page(request, 404, "Page not found", "The current path didn't match any of these.");
@@ -71,12 +71,13 @@ pub(crate) fn no_view(request: &Request, with_slash: bool) -> Response {
     Response::new(301, HTML, "").with_header("Location", format!("{path}/{rest}"))
 }
 
-/// The page of an exception that nobody caught. The servers run with debugging on, so it shows the request, secrets and all.
+/// The page of an uncaught exception. The servers run in debug mode, so it shows the request, secrets
+/// included.
 pub(crate) fn crash(request: &Request, class: &str, message: &str) -> Response {
     page(request, if class == TOO_BIG { 400 } else { 500 }, class, message)
 }
 
-/// A debug page of any status, as text where the client does not accept HTML.
+/// A debug page, as plain text if the client does not accept HTML.
 fn page(request: &Request, status: u16, class: &str, message: &str) -> Response {
     if status == 404 || accepts_html(request) {
         return html_page(request, status, class, message);
@@ -87,7 +88,7 @@ fn page(request: &Request, status: u16, class: &str, message: &str) -> Response 
     Response::new(status, "text/plain; charset=utf-8", text)
 }
 
-/// The page as HTML: the headers in clear text, and the body as the local variable that it is in the view.
+/// A debug page as HTML, with the headers in clear text, and the body as a local variable of the view.
 pub(crate) fn html_page(request: &Request, status: u16, class: &str, message: &str) -> Response {
     let row =
         |(name, value): &(String, String)| format!("<tr><td>{}</td><td>'{}'</td></tr>\n", escape(name), escape(value));

@@ -1,16 +1,17 @@
-//! One HTTP/1.1 request read from a connection, and the bytes of an answer.
+//! HTTP/1.1 over a raw socket: requests read from a connection, and responses as bytes.
+//!
+//! Written by hand because faults need the socket itself: half a body, a reset, a byte at a time.
 
 use std::io;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::json::Json;
+use crate::values::json::Json;
 
-const LONGEST_HEAD: usize = 256 * 1024;
-const LONGEST_BODY: usize = 64 * 1024 * 1024;
+const MAX_HEAD_BYTES: usize = 256 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// A request as it arrived.
 #[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -18,12 +19,12 @@ pub(crate) struct Request {
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// The body had a Content-Length; a chunked one is read, but the views see nothing of it.
-    pub(crate) sized: bool,
+    /// Whether there was a Content-Length. A chunked body is read, but the views do not see it.
+    pub(crate) has_length: bool,
 }
 
 impl Request {
-    /// A header as WSGI gives it: equal names joined by commas; `None` where absent or empty.
+    /// A header as WSGI passes it on: repeated ones joined by commas; `None` if absent or empty.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let values =
             self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
@@ -34,7 +35,7 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// A query parameter; the last of equal names counts.
+    /// A query parameter; the last of several counts.
     pub(crate) fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         url::form_urlencoded::parse(query.as_bytes())
@@ -43,9 +44,9 @@ impl Request {
             .map(|(_, value)| value.into_owned())
     }
 
-    /// What the views see of the body.
+    /// The body as the views see it.
     pub(crate) fn visible_body(&self) -> &[u8] {
-        if self.sized { &self.body } else { &[] }
+        if self.has_length { &self.body } else { &[] }
     }
 
     fn wants_close(&self) -> bool {
@@ -53,7 +54,6 @@ impl Request {
     }
 }
 
-/// An answer, before it is written.
 #[derive(Clone)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -67,9 +67,9 @@ impl Response {
         Self::new(status, "application/json", value.into().to_text())
     }
 
-    /// The servers' shape of a refusal: a word in `status_description`.
-    pub(crate) fn word(status: u16, word: &str) -> Self {
-        Self::json(status, serde_json::json!({"status": 0, "status_description": word}))
+    /// A rejection in the services' own format.
+    pub(crate) fn refusal(status: u16, description: &str) -> Self {
+        Self::json(status, serde_json::json!({"status": 0, "status_description": description}))
     }
 
     pub(crate) fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
@@ -92,7 +92,7 @@ impl Response {
         head + "\r\n"
     }
 
-    /// All of it; the answer to a HEAD request has no body.
+    /// The whole response to `request`; one to HEAD has no body.
     pub(crate) fn bytes(&self, request: &Request) -> Vec<u8> {
         let mut bytes = self.head(self.body.len() as u64).into_bytes();
         if request.method != "HEAD" {
@@ -102,7 +102,7 @@ impl Response {
     }
 }
 
-/// A connection and what was read from it beyond the last request.
+/// A connection, and what was read from it beyond the last request.
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     buffer: Vec<u8>,
@@ -113,15 +113,15 @@ impl Connection {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// The next request, and whether the connection may go on after it; `None` where the client has closed it.
+    /// The next request, and whether the connection stays open after it; `None` if the client has closed it.
     pub(crate) async fn read(&mut self) -> io::Result<Option<(Request, bool)>> {
-        let Some(end) = self.fill_until(b"\r\n\r\n", LONGEST_HEAD).await? else { return Ok(None) };
+        let Some(end) = self.fill_until(b"\r\n\r\n", MAX_HEAD_BYTES).await? else { return Ok(None) };
         let head: Vec<u8> = self.buffer.drain(..end).collect();
         let head: String = head.iter().map(|&byte| char::from(byte)).collect(); // headers are Latin-1 to Python
         let mut lines = head.trim_end().split("\r\n");
         let mut words = lines.next().unwrap_or_default().split(' ');
         let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "no request line"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "invalid request line"));
         };
         let headers = lines.filter_map(|line| line.split_once(':'));
         let headers = headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
@@ -130,24 +130,24 @@ impl Connection {
             target: target.to_owned(),
             headers,
             body: Vec::new(),
-            sized: true,
+            has_length: true,
         };
         if request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
             self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         }
         if request.header("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked")) {
-            request.sized = false;
+            request.has_length = false;
             request.body = self.chunks().await?;
         } else {
             let length = request.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
             request.body = self.take(length).await?;
         }
-        // the real servers leave the chunks unread, stumble over them, and close
-        let go_on = version == "HTTP/1.1" && request.sized && !request.wants_close();
-        Ok(Some((request, go_on)))
+        // the real servers leave the chunks unread, trip over them, and close the connection
+        let keep_alive = version == "HTTP/1.1" && request.has_length && !request.wants_close();
+        Ok(Some((request, keep_alive)))
     }
 
-    /// Reads until `mark`, and tells where it ends; `None` where the connection ended first.
+    /// Reads until `mark` and returns where it ends; `None` if the connection ended first.
     async fn fill_until(&mut self, mark: &[u8], limit: usize) -> io::Result<Option<usize>> {
         let mut searched = 0;
         loop {
@@ -166,7 +166,7 @@ impl Connection {
     }
 
     async fn take(&mut self, length: usize) -> io::Result<Vec<u8>> {
-        if length > LONGEST_BODY {
+        if length > MAX_BODY_BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the body is too long"));
         }
         while self.buffer.len() < length {
@@ -180,7 +180,7 @@ impl Connection {
     async fn chunks(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let line = self.fill_until(b"\r\n", LONGEST_HEAD).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let line = self.fill_until(b"\r\n", MAX_HEAD_BYTES).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
             let line: Vec<u8> = self.buffer.drain(..line).collect();
             let digits: String =
                 line.iter().map(|&byte| char::from(byte)).take_while(char::is_ascii_hexdigit).collect();
@@ -189,7 +189,7 @@ impl Connection {
                 self.trailers().await?;
                 return Ok(body);
             }
-            if body.len().saturating_add(length) > LONGEST_BODY {
+            if body.len().saturating_add(length) > MAX_BODY_BYTES {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "the body is too long"));
             }
             body.extend(self.take(length).await?);
@@ -199,7 +199,7 @@ impl Connection {
 
     async fn trailers(&mut self) -> io::Result<()> {
         loop {
-            let end = self.fill_until(b"\r\n", LONGEST_HEAD).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let end = self.fill_until(b"\r\n", MAX_HEAD_BYTES).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
             self.buffer.drain(..end);
             if end == 2 {
                 return Ok(());

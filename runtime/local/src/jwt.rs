@@ -1,4 +1,4 @@
-//! JSON Web Tokens signed with HS256, written and checked as PyJWT does.
+//! JSON Web Tokens signed with HS256, as PyJWT encodes and verifies them.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) fn encode(claims: &Value, secret: &str) -> String {
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// The claims; `None` where the token is forged, malformed, expired, or from the future.
+/// The claims; `None` if the token is forged, malformed, expired, or from the future.
 pub(crate) fn decode(token: &str, secret: &str, now: Duration) -> Option<Value> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, claims) = signed.split_once('.')?;
@@ -42,7 +42,7 @@ pub(crate) fn decode(token: &str, secret: &str, now: Duration) -> Option<Value> 
     timely.then_some(claims)
 }
 
-/// Whether a claim of a moment holds; one that is absent does, one that is no number ends the check.
+/// Whether a time claim holds, as an absent one does; `None` if it is not a number.
 fn in_time(claims: &Value, name: &str, holds: impl Fn(f64) -> bool) -> Option<bool> {
     match claims.get(name) {
         None => Some(true),
@@ -64,7 +64,7 @@ mod tests {
     const NOW: Duration = Duration::from_millis(1_000_500);
 
     #[test]
-    fn a_token_is_read_back_with_the_same_secret_only() {
+    fn a_token_is_accepted_with_the_same_secret_only() {
         let claims = serde_json::json!({"agent_id": "a", "exp": 2000, "iat": 1000});
         let token = encode(&claims, "s");
         assert_eq!(decode(&token, "s", NOW), Some(claims));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_refused_once_expired_and_before_it_was_issued() {
+    fn a_token_is_rejected_once_expired_and_before_it_was_issued() {
         for (claims, good) in [
             (serde_json::json!({"exp": 1000}), false),
             (serde_json::json!({"exp": 1001}), true),

@@ -1,4 +1,4 @@
-//! The servers' own thread: two ports, their connections, and the commands that open and close them.
+//! The thread that both services run on: their ports, their connections, and the commands to them.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,22 +14,24 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::http::Connection;
-use super::records::Service;
-use super::state::{Settings, State, lock};
+use crate::http::Connection;
+use crate::inject::inject;
+use crate::received::Service;
+use crate::router::respond;
+use crate::state::{Settings, State, lock};
 
-/// Connections that may wait to be accepted: a thousand sessions opened at once must not meet a full queue.
+/// Connections that may wait to be accepted: a thousand sessions opened at once must not find a full queue.
 const BACKLOG: u32 = 4096;
 
-/// JSON may nest as deep as Python reads it, and the reader is recursive.
-const STACK: usize = 64 * 1024 * 1024;
+/// JSON may be nested as deep as Python reads it, and our reader is recursive.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 pub(crate) enum Command {
-    /// Refuse connections and end those that exist.
-    Down(std::sync::mpsc::Sender<io::Result<()>>),
+    /// Refuse connections and close the existing ones.
+    Close(std::sync::mpsc::Sender<io::Result<()>>),
     /// Accept connections again, on the same port.
-    Up(std::sync::mpsc::Sender<io::Result<()>>),
-    Stop,
+    Open(std::sync::mpsc::Sender<io::Result<()>>),
+    End,
 }
 
 pub(crate) type Commands = mpsc::UnboundedSender<Command>;
@@ -47,34 +49,34 @@ pub(crate) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAd
     let (brain_commands, brain_inbox) = mpsc::unbounded_channel();
     let (ready, started) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = thread::Builder::new().name("otas-testing".to_owned()).stack_size(STACK).spawn(move || {
+    let thread = thread::Builder::new().name("otas-local".to_owned()).stack_size(STACK_BYTES).spawn(move || {
         runtime.block_on(async move {
-            let bound = open(uasam).and_then(|uasam| Ok((uasam, open(brain)?)));
+            let bound = listen(uasam).and_then(|uasam| Ok((uasam, listen(brain)?)));
             let bound = bound.and_then(|(uasam, brain)| Ok((uasam.local_addr()?, brain.local_addr()?, uasam, brain)));
             let (uasam_addr, brain_addr, uasam, brain) = match bound {
                 Ok(bound) => bound,
                 Err(error) => return drop(ready.send(Err(error))),
             };
             let state = Arc::new(State::new(settings, uasam_addr, brain_addr));
-            let mut servers = JoinSet::new();
-            servers.spawn(run(Service::Brain, state.clone(), brain, brain_inbox));
-            servers.spawn(run(Service::Uasam, state.clone(), uasam, uasam_inbox));
+            let mut services = JoinSet::new();
+            services.spawn(run(Service::Brain, state.clone(), brain, brain_inbox));
+            services.spawn(run(Service::Uasam, state.clone(), uasam, uasam_inbox));
             let _ = ready.send(Ok(state));
-            while servers.join_next().await.is_some() {}
+            while services.join_next().await.is_some() {}
         });
     })?;
-    let state = started.await.map_err(|_| io::Error::other("the thread of the local OTAS ended"))??;
+    let state = started.await.map_err(|_| io::Error::other("the thread of the local OTAS has ended"))??;
     Ok(Started { state, uasam: uasam_commands, brain: brain_commands, thread })
 }
 
-/// A port: open, or closed but kept from other programs.
-enum Door {
-    Open(TcpListener),
-    Kept(TcpSocket),
+enum Port {
+    Listening(TcpListener),
+    /// Closed, but kept from other programs.
+    Reserved(TcpSocket),
     Lost,
 }
 
-fn keep(addr: SocketAddr) -> io::Result<TcpSocket> {
+fn reserve(addr: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     if cfg!(unix) {
         socket.set_reuseaddr(true)?;
@@ -83,83 +85,87 @@ fn keep(addr: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn open(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket =
-        keep(addr).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))?;
-    socket.listen(BACKLOG).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let listener = reserve(addr).and_then(|socket| socket.listen(BACKLOG));
+    listener.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))
 }
 
 enum Happened {
-    Arrived(io::Result<TcpStream>),
-    Told(Option<Command>),
+    Accepted(io::Result<TcpStream>),
+    Commanded(Option<Command>),
 }
 
 async fn run(service: Service, state: Arc<State>, listener: TcpListener, mut inbox: mpsc::UnboundedReceiver<Command>) {
     let addr = state.service(service).addr;
-    let mut door = Door::Open(listener);
+    let mut port = Port::Listening(listener);
     let mut connections = JoinSet::new();
     loop {
-        match happens(&door, &mut inbox, &mut connections).await {
-            Happened::Arrived(Ok(stream)) => {
+        match next(&port, &mut inbox, &mut connections).await {
+            Happened::Accepted(Ok(stream)) => {
                 connections.spawn(serve(stream, service, state.clone()));
             }
-            Happened::Arrived(Err(_)) => tokio::time::sleep(Duration::from_millis(10)).await, // out of descriptors, say
-            Happened::Told(Some(Command::Down(done))) => {
-                drop(door);
+            // out of file descriptors, for instance
+            Happened::Accepted(Err(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Happened::Commanded(Some(Command::Close(done))) => {
+                drop(port);
                 connections.shutdown().await;
-                let kept = keep(addr);
-                let outcome =
-                    kept.as_ref().map(|_| ()).map_err(|error| io::Error::new(error.kind(), error.to_string()));
-                door = kept.map_or(Door::Lost, Door::Kept);
+                let (outcome, next) = match reserve(addr) {
+                    Ok(socket) => (Ok(()), Port::Reserved(socket)),
+                    Err(error) => (Err(error), Port::Lost),
+                };
+                port = next;
                 let _ = done.send(outcome);
             }
-            Happened::Told(Some(Command::Up(done))) => {
-                let opened = match door {
-                    Door::Open(listener) => Ok(listener),
-                    Door::Kept(socket) => socket.listen(BACKLOG),
-                    Door::Lost => open(addr),
+            Happened::Commanded(Some(Command::Open(done))) => {
+                let listener = match port {
+                    Port::Listening(listener) => Ok(listener),
+                    Port::Reserved(socket) => socket.listen(BACKLOG),
+                    Port::Lost => listen(addr),
                 };
-                let (outcome, next) = match opened {
-                    Ok(listener) => (Ok(()), Door::Open(listener)),
-                    Err(error) => (Err(error), Door::Lost),
+                let (outcome, next) = match listener {
+                    Ok(listener) => (Ok(()), Port::Listening(listener)),
+                    Err(error) => (Err(error), Port::Lost),
                 };
-                door = next;
-                state.service(service).down.store(outcome.is_err(), Ordering::SeqCst);
+                port = next;
+                state.service(service).stopped.store(outcome.is_err(), Ordering::SeqCst);
                 let _ = done.send(outcome);
             }
-            Happened::Told(Some(Command::Stop) | None) => return,
+            Happened::Commanded(Some(Command::End) | None) => return,
         }
     }
 }
 
-async fn happens(door: &Door, inbox: &mut mpsc::UnboundedReceiver<Command>, connections: &mut JoinSet<()>) -> Happened {
+async fn next(port: &Port, inbox: &mut mpsc::UnboundedReceiver<Command>, connections: &mut JoinSet<()>) -> Happened {
     poll_fn(|context| {
         while let Poll::Ready(Some(_)) = connections.poll_join_next(context) {}
         if let Poll::Ready(command) = inbox.poll_recv(context) {
-            return Poll::Ready(Happened::Told(command));
+            return Poll::Ready(Happened::Commanded(command));
         }
-        match door {
-            Door::Open(listener) => {
-                listener.poll_accept(context).map(|accepted| Happened::Arrived(accepted.map(|(stream, _)| stream)))
+        match port {
+            Port::Listening(listener) => {
+                listener.poll_accept(context).map(|accepted| Happened::Accepted(accepted.map(|(stream, _)| stream)))
             }
-            Door::Kept(_) | Door::Lost => Poll::Pending,
+            Port::Reserved(_) | Port::Lost => Poll::Pending,
         }
     })
     .await
 }
 
-/// Answers one connection's requests until it ends.
+/// Serves a connection's requests until it ends.
 async fn serve(stream: TcpStream, service: Service, state: Arc<State>) {
     let _ = stream.set_nodelay(true);
     let mut connection = Connection::new(stream);
-    while let Ok(Some((request, go_on))) = connection.read().await {
-        state.remember(service, &request);
+    while let Ok(Some((request, keep_alive))) = connection.read().await {
+        state.keep_request(service, &request);
         let fault = lock(&state.service(service).script).draw();
         let usable = match fault {
-            None => connection.stream.write_all(&state.answer(service, &request).bytes(&request)).await.map(|()| true),
-            Some(fault) => fault.happen(&mut connection, &request, &state, service).await,
+            Some(fault) => inject(fault, &mut connection, &request, &state, service).await,
+            None => {
+                let response = respond(&state, service, &request).await;
+                connection.stream.write_all(&response.bytes(&request)).await.map(|()| true)
+            }
         };
-        if !go_on || !usable.unwrap_or(false) {
+        if !keep_alive || !usable.unwrap_or(false) {
             break;
         }
     }

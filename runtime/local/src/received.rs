@@ -1,16 +1,16 @@
-//! What the local servers have seen, as a test reads it.
+//! What the two services have received, as tests read it.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use super::http::Request;
-use super::json::Json;
+use crate::http::Request;
+use crate::values::json::Json;
 
-/// One of the two servers.
+/// One of the two services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
-    /// Users, projects, agents, keys, sessions.
+    /// Users, projects, agents, keys and sessions.
     Uasam,
     /// Events.
     Brain,
@@ -24,19 +24,19 @@ pub struct ReceivedSession {
     pub id: String,
     /// The agent whose key created it.
     pub agent_id: String,
-    /// When it was created, as the servers write a moment (`2026-04-01T12:00:00.123456+00:00`).
+    /// When it was created, as the services write a timestamp (`2026-04-01T12:00:00.123456+00:00`).
     pub created_at: String,
-    /// The meta that arrived, as `jsonb` keeps it; `{}` where none came.
+    /// The meta as `jsonb` stores it; `{}` if there was none.
     pub meta: Value,
 }
 
 /// An event that Brain stored.
 ///
-/// Its fields are those of Brain's answer, which [`row`](Self::row) is in full.
+/// The fields are those that Brain returns; [`row`](Self::row) has all of them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ReceivedEvent {
-    /// Brain's id for it.
+    /// Brain's id for the event.
     pub event_id: String,
     /// When it arrived.
     pub event_time: String,
@@ -48,17 +48,18 @@ pub struct ReceivedEvent {
     pub path: String,
     /// The HTTP method.
     pub method: String,
-    /// The status of the answer; 0 tells that there was none.
+    /// The status of the response; 0 means that there was none.
     pub status_code: i64,
-    /// The round trip in milliseconds; it can be NaN, which breaks every read of the session from the real Brain.
+    /// The round trip in milliseconds. If it is not finite, the real Brain can no longer return the
+    /// session's events.
     pub latency_ms: f64,
-    /// The error, where the event tells of one.
+    /// What went wrong, if the event says so.
     pub error: Option<String>,
-    /// The free JSON field `custom_properties`; null where unset.
+    /// The free JSON field `custom_properties`; null if unset.
     pub custom_properties: Value,
-    /// The free JSON field `metadata`; null where unset.
+    /// The free JSON field `metadata`; null if unset.
     pub metadata: Value,
-    /// All fields by their names; null where unset (and a latency that is not finite).
+    /// All fields by name; null if unset, and for a latency that is not finite.
     pub row: Value,
 }
 
@@ -84,21 +85,22 @@ impl ReceivedEvent {
     }
 }
 
-/// A request as it reached a server, whatever became of it: what a test searches for secrets that should not have left the process.
+/// A request as it reached a service, whatever became of it.
 ///
-/// Its `Debug` hides the values of `X-OTAS-*` headers and the body, so that a failing test does not print them.
+/// Search these for secrets that should not have left the process. `Debug` hides the values of
+/// `X-OTAS-*` headers and the body, so that a failing test does not print them.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceivedRequest {
-    /// The server that it reached.
+    /// The service that it reached.
     pub service: Service,
     /// The HTTP method.
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// The headers in their order, names as they were written.
+    /// The headers in order, with their names as they were written.
     pub headers: Vec<(String, String)>,
-    /// The body, unchunked.
+    /// The body, without its chunked encoding.
     pub body: Vec<u8>,
 }
 
@@ -113,18 +115,18 @@ impl ReceivedRequest {
         }
     }
 
-    /// The first header of this name, in any case; `None` where there is none.
+    /// The value of the first header with this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Whether a text occurs anywhere in the request: path, headers or body.
+    /// Whether `text` occurs anywhere in the request: path, headers or body.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let otas = otas::testing::Server::start().await?;
-    /// // ... let the agent run ...
+    /// # async fn main() -> std::io::Result<()> {
+    /// let otas = otas_local::Server::start().await?;
+    /// // ... run the agent ...
     /// assert!(otas.requests().iter().all(|request| !request.contains("sk-live-secret")));
     /// # Ok(()) }
     /// ```
@@ -137,9 +139,9 @@ impl ReceivedRequest {
 
 impl fmt::Debug for ReceivedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ours = |name: &str| name.to_ascii_lowercase().starts_with(crate::wire::header::PREFIX);
+        let secret = |name: &str| name.to_ascii_lowercase().starts_with("x-otas-");
         let shown = |(name, value): &(String, String)| {
-            (name.clone(), if ours(name) { "[hidden]".into() } else { value.clone() })
+            (name.clone(), if secret(name) { "[hidden]".into() } else { value.clone() })
         };
         f.debug_struct("ReceivedRequest")
             .field("service", &self.service)

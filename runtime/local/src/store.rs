@@ -1,4 +1,4 @@
-//! What the two servers remember: users, projects, agents, keys, sessions and events.
+//! What the two services remember: users, projects, agents, keys, sessions and events.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use super::json::Json;
+use crate::values::json::Json;
 
-/// Agent keys and SDK keys live this long.
-pub(crate) const KEY_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long an agent key is valid, and a user token.
+pub(crate) const KEY_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[derive(Clone)]
 pub(crate) struct User {
@@ -27,6 +27,8 @@ pub(crate) struct User {
 pub(crate) struct Project {
     pub(crate) id: Uuid,
     pub(crate) owner: Uuid,
+    pub(crate) name: String,
+    pub(crate) description: String,
 }
 
 #[derive(Clone)]
@@ -46,6 +48,11 @@ pub(crate) struct Key {
     pub(crate) active: bool,
 }
 
+pub(crate) struct SdkKey {
+    pub(crate) project: Uuid,
+    pub(crate) expires: Duration,
+}
+
 pub(crate) struct Session {
     pub(crate) id: Uuid,
     pub(crate) agent: Uuid,
@@ -57,7 +64,7 @@ pub(crate) struct Session {
 pub(crate) struct Event {
     pub(crate) id: Uuid,
     pub(crate) time: Duration,
-    /// As Brain gives it back.
+    /// As Brain returns it.
     pub(crate) row: Json,
 }
 
@@ -66,20 +73,22 @@ pub(crate) struct Store {
     pub(crate) users: HashMap<Uuid, User>,
     pub(crate) projects: HashMap<Uuid, Project>,
     pub(crate) agents: HashMap<Uuid, Agent>,
-    /// By the whole key: the real servers keep a hash of it, which costs them 0.18 s for each request.
-    pub(crate) keys: HashMap<String, Key>,
-    /// The project of each SDK key.
-    pub(crate) sdk_keys: HashMap<String, Uuid>,
+    /// By the whole key. The real servers store a hash, which is what makes their requests slow.
+    keys: HashMap<String, Key>,
+    /// By the whole key.
+    sdk_keys: HashMap<String, SdkKey>,
     /// Oldest first.
     pub(crate) sessions: Vec<Session>,
-    /// By the session's id as the token tells it; in the order of arrival.
+    /// By session id as the token spells it; in order of arrival.
     pub(crate) events: HashMap<String, Vec<Event>>,
-    last_moment: Duration,
+    last_timestamp: Duration,
 }
 
 impl Store {
-    /// The agent of a key that works, and the key's id. The prefix is what lies between the first two underscores: a key whose
-    /// own prefix holds one is never found.
+    /// The agent of a valid key, and the key's id.
+    ///
+    /// The prefix is what lies between the first two underscores, so a key whose own prefix contains
+    /// one is never found.
     pub(crate) fn agent_of_key(&self, full_key: &str, now: Duration) -> Option<(Agent, Uuid)> {
         let mut parts = full_key.splitn(3, '_');
         let (kind, prefix, _secret) = (parts.next()?, parts.next()?, parts.next()?);
@@ -90,15 +99,24 @@ impl Store {
         Some((self.agents.get(&key.agent)?.clone(), key.id))
     }
 
-    /// Issues a key and revokes all earlier ones of the agent. `Sound` keys always work; the real servers issue 14.6 % that never do.
-    pub(crate) fn issue_key(&mut self, agent: Uuid, now: Duration, sound: bool) -> (String, Key) {
+    /// The project of a valid SDK key. The whole key is compared, so underscores do no harm here.
+    pub(crate) fn project_of_sdk_key(&self, full_key: &str, now: Duration) -> Option<&Project> {
+        let key = self.sdk_keys.get(full_key).filter(|key| key.expires >= now)?;
+        self.projects.get(&key.project)
+    }
+
+    /// Issues a key for `agent` and revokes all its earlier ones.
+    ///
+    /// With `usable`, the prefix has no underscore. Without, one key in seven can never work, as with
+    /// the real servers.
+    pub(crate) fn issue_key(&mut self, agent: Uuid, now: Duration, usable: bool) -> (String, Key) {
         self.revoke_keys(agent);
         let mut prefix = random_text(8);
-        while sound && prefix.contains('_') {
+        while usable && prefix.contains('_') {
             prefix = random_text(8);
         }
         let full_key = format!("agent_{prefix}_{}", random_text(32));
-        let key = Key { id: Uuid::new_v4(), agent, prefix, expires: now + KEY_LIFE, active: true };
+        let key = Key { id: Uuid::new_v4(), agent, prefix, expires: now + KEY_LIFETIME, active: true };
         self.keys.insert(full_key.clone(), key.clone());
         (full_key, key)
     }
@@ -109,17 +127,26 @@ impl Store {
         }
     }
 
-    /// Now, but later than the moment before, so that what is sorted by time keeps the order of arrival.
-    pub(crate) fn moment(&mut self, now: Duration) -> Duration {
-        let after_last = self.last_moment + Duration::from_micros(1);
-        let same_clock = after_last.saturating_sub(now) < Duration::from_millis(100); // else it was set back
-        self.last_moment = if same_clock { now.max(after_last) } else { now };
-        self.last_moment
+    /// Issues an SDK key, and returns its prefix as well.
+    pub(crate) fn issue_sdk_key(&mut self, project: Uuid, expires: Duration) -> (String, String) {
+        let prefix = random_text(8);
+        let full_key = format!("otas_{prefix}_{}", random_text(32));
+        self.sdk_keys.insert(full_key.clone(), SdkKey { project, expires });
+        (full_key, prefix)
+    }
+
+    /// `now`, moved just past the previous timestamp, so that sorting by time keeps the order of arrival.
+    pub(crate) fn next_timestamp(&mut self, now: Duration) -> Duration {
+        let after_last = self.last_timestamp + Duration::from_micros(1);
+        // the two services' clocks may differ by a lot on purpose: do not drag one to the other
+        let same_clock = after_last.saturating_sub(now) < Duration::from_millis(100);
+        self.last_timestamp = if same_clock { now.max(after_last) } else { now };
+        self.last_timestamp
     }
 }
 
 /// `secrets.token_urlsafe(bytes)`, from a generator that is good enough for tests.
-pub(crate) fn random_text(bytes: usize) -> String {
+fn random_text(bytes: usize) -> String {
     let bytes: Vec<u8> = (0..bytes).map(|_| fastrand::u8(..)).collect();
     URL_SAFE_NO_PAD.encode(bytes)
 }

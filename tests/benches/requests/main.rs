@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use otas::testing::Server;
+use otas_local::Server;
 use otas::{Client, Config, Session, http, reqwest};
 
 const ROUNDS: usize = 15;
@@ -45,7 +45,7 @@ async fn serve() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let otas = Server::builder()
-        .keep_requests(false)
+        .keep_requests(0)
         .project_domain(format!("http://127.0.0.1:{port}"))
         .start()
         .await

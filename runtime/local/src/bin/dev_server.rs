@@ -1,20 +1,24 @@
-//! A local OTAS to develop against: UASAM and Brain in one process, with a project and an agent ready to use.
+//! A local OTAS for development: UASAM and Brain in one process, with a project and an agent ready to use.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use otas::testing::Server;
+use lexopt::{Arg, Parser, ValueExt as _};
+use otas_local::Server;
 
 const HELP: &str = "\
-A local OTAS: UASAM and Brain in one process. Nothing is kept after it ends.
+A local OTAS: UASAM and Brain in one process. Nothing is kept after it exits.
 
-usage: dev_server [--uasam ADDR] [--brain ADDR] [--jwt-secret SECRET] [--project-domain URL]
+Usage: dev_server [OPTIONS]
 
-  --uasam ADDR           where UASAM listens (127.0.0.1:8000)
-  --brain ADDR           where Brain listens (127.0.0.1:8002)
-  --jwt-secret SECRET    what tokens are signed with (some-jwt-secret)
-  --project-domain URL   the base URL of your own backend (http://localhost:9000)
-  --help                 this text";
+Options:
+  --uasam ADDR           Address of UASAM [default: 127.0.0.1:8000]
+  --brain ADDR           Address of Brain [default: 127.0.0.1:8002]
+  --project-domain URL   Base URL of your own backend [default: http://localhost:9000]
+  --jwt-secret SECRET    Secret that signs tokens [default: some-jwt-secret]
+  -h, --help             Print this help";
 
 struct Options {
     uasam: SocketAddr,
@@ -23,93 +27,96 @@ struct Options {
     project_domain: String,
 }
 
-/// `Ok(None)` asks for the help text; an error is a sentence.
-fn options(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+/// The options of the command line; `None` if it asks for help.
+fn options(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
         uasam: SocketAddr::from(([127, 0, 0, 1], 8000)),
         brain: SocketAddr::from(([127, 0, 0, 1], 8002)),
         jwt_secret: "some-jwt-secret".to_owned(),
         project_domain: "http://localhost:9000".to_owned(),
     };
-    while let Some(name) = arguments.next() {
-        if name == "--help" || name == "-h" {
-            return Ok(None);
-        }
-        if !["--uasam", "--brain", "--jwt-secret", "--project-domain"].contains(&name.as_str()) {
-            return Err(format!("unknown argument {name}"));
-        }
-        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
-        let addr = || value.parse().map_err(|_| format!("{name} needs an address like 127.0.0.1:8000, not {value}"));
-        match name.as_str() {
-            "--uasam" => options.uasam = addr()?,
-            "--brain" => options.brain = addr()?,
-            "--jwt-secret" => options.jwt_secret = value,
-            _ => options.project_domain = value,
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("uasam") => options.uasam = parser.value()?.parse()?,
+            Arg::Long("brain") => options.brain = parser.value()?.parse()?,
+            Arg::Long("jwt-secret") => options.jwt_secret = parser.value()?.string()?,
+            Arg::Long("project-domain") => options.project_domain = parser.value()?.string()?,
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            other => return Err(other.unexpected()),
         }
     }
     Ok(Some(options))
 }
 
-/// A line that a shell takes as it is meant.
-fn export(name: &str, value: &str) {
-    println!("export {name}='{}'", value.replace('\'', r"'\''"));
-}
-
-fn introduce(otas: &Server) {
-    println!("A local OTAS is running, with a project and an agent of its own. Nothing is kept after it ends.");
-    println!();
-    println!("To use it, run these lines in the terminal of your agent:");
-    println!();
-    export("OTAS_UASAM_URL", &otas.uasam_url());
-    export("OTAS_BRAIN_URL", &otas.brain_url());
-    export("OTAS_AGENT_KEY", &otas.agent_key());
-    export("OTAS_PROJECT_ID", &otas.project_id());
-    export("OTAS_PROJECT_DOMAIN", otas.project_domain());
-    export("OTAS_USER_TOKEN", otas.user_token());
-    println!();
-    println!(
-        "The agent key opens sessions and logs calls; the user token reads them back. Requests to the project domain"
-    );
-    println!("are your own backend's; all others are logged. To see the sessions of the agent:");
-    println!();
-    println!("curl -H \"X-OTAS-USER-TOKEN: $OTAS_USER_TOKEN\" -H \"X-OTAS-PROJECT-ID: $OTAS_PROJECT_ID\" \\");
-    println!("  \"$OTAS_UASAM_URL/api/agent/v1/sessions/list/?agent_id={}\"", otas.agent_id());
-    println!();
-    println!("Ctrl-C ends it.");
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let options = match options(std::env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            println!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(sentence) => {
-            eprintln!("dev_server: {sentence}; --help tells which arguments there are");
-            return ExitCode::from(2);
-        }
-    };
+fn start(options: Options) -> std::io::Result<Server> {
     let server = Server::builder()
         .uasam_addr(options.uasam)
         .brain_addr(options.brain)
         .jwt_secret(options.jwt_secret)
         .project_domain(options.project_domain)
-        .keep_requests(false);
-    let otas = match server.start().await {
+        .keep_requests(0);
+    tokio::runtime::Builder::new_current_thread().build()?.block_on(server.start())
+}
+
+fn introduce(otas: &Server) {
+    println!("A local OTAS is running, with a project and an agent. Nothing is kept after it exits.\n");
+    println!("Run these lines in the terminal of your agent:\n");
+    for (name, value) in otas.env() {
+        println!("export {name}='{}'", value.replace('\'', r"'\''"));
+    }
+    println!("\nThe agent key opens sessions and logs calls; the user token reads them back. Requests to the");
+    println!("project domain go to your own backend; all others are logged. To list the agent's sessions:\n");
+    println!("curl -H \"X-OTAS-USER-TOKEN: $OTAS_USER_TOKEN\" -H \"X-OTAS-PROJECT-ID: $OTAS_PROJECT_ID\" \\");
+    println!("  \"$OTAS_UASAM_URL/api/agent/v1/sessions/list/?agent_id={}\"", otas.agent_id());
+    println!("\nPress Ctrl-C to stop.");
+}
+
+fn main() -> ExitCode {
+    let options = match options(Parser::from_env()) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("dev_server: {error}; see --help");
+            return ExitCode::from(2);
+        }
+    };
+    let otas = match start(options) {
         Ok(otas) => otas,
         Err(error) => {
-            eprintln!("dev_server: {error}; --uasam and --brain choose other addresses");
+            eprintln!("dev_server: {error}; choose other addresses with --uasam and --brain");
             return ExitCode::FAILURE;
         }
     };
     introduce(&otas);
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("dev_server: cannot wait for Ctrl-C: {error}");
-            ExitCode::FAILURE
+    loop {
+        std::thread::park(); // until Ctrl-C ends the process
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Option<Options>, lexopt::Error> {
+        options(Parser::from_args(args))
+    }
+
+    #[test]
+    fn options_override_the_defaults() {
+        let options = parse(&["--brain=[::1]:7", "--project-domain", "http://me"]).unwrap().unwrap();
+        assert_eq!(options.uasam, "127.0.0.1:8000".parse().unwrap());
+        assert_eq!((options.brain, options.project_domain.as_str()), ("[::1]:7".parse().unwrap(), "http://me"));
+        assert!(parse(&["--uasam", "127.0.0.1:1", "-h"]).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_wrong_option_is_an_error_that_names_it() {
+        for (args, named) in [(&["--port", "1"][..], "--port"), (&["--uasam", "8000"], "8000"), (&["--brain"], "--brain")] {
+            let error = parse(args).err().unwrap().to_string();
+            assert!(error.contains(named), "{error}");
         }
     }
 }

@@ -1,22 +1,19 @@
-//! JSON values as Python has them, and as it writes them: NaN, infinities and integers of any length included.
+//! JSON values as Python holds and writes them, including NaN, infinities and integers of any length.
 
-use super::python;
-
-/// One value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
     Bool(bool),
-    /// Decimal digits, with a sign where negative.
+    /// Decimal digits, with a sign if negative.
     Int(String),
     Float(f64),
     Text(Text),
     List(Vec<Json>),
-    /// In the order in which the keys first came.
+    /// In the order in which the keys first appeared.
     Object(Vec<(Text, Json)>),
 }
 
-/// A string; Rust's cannot hold a lone surrogate, so one becomes U+FFFD and is remembered.
+/// A string. Rust's cannot hold a lone surrogate, so each is replaced by U+FFFD, and that is recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Text {
     pub(crate) text: String,
@@ -28,7 +25,7 @@ impl Json {
         Json::Object(fields.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect())
     }
 
-    /// The value of a key; `None` where this is no object or has no such key.
+    /// The value of a key; `None` if this is not an object or has no such key.
     pub(crate) fn get(&self, key: &str) -> Option<&Json> {
         match self {
             Json::Object(entries) => entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value),
@@ -36,7 +33,7 @@ impl Json {
         }
     }
 
-    /// Python's truth: what `if not value` asks.
+    /// Python's `bool(value)`.
     pub(crate) fn truthy(&self) -> bool {
         match self {
             Json::Null => false,
@@ -63,7 +60,7 @@ impl Json {
             Json::Float(value) if value.is_infinite() => {
                 out.push_str(if *value > 0.0 { "Infinity" } else { "-Infinity" })
             }
-            Json::Float(value) => out.push_str(&python::float_repr(*value)),
+            Json::Float(value) => out.push_str(&float_repr(*value)),
             Json::Text(text) => write_text(&text.text, out),
             Json::List(values) => {
                 out.push('[');
@@ -92,7 +89,7 @@ impl Json {
         out
     }
 
-    /// For people's tests: what `serde_json` can hold of it (no NaN, and integers beyond 64 bits rounded).
+    /// As far as `serde_json` can hold it: without NaN, and with integers beyond 64 bits rounded.
     pub(crate) fn to_value(&self) -> serde_json::Value {
         match self {
             Json::Null => serde_json::Value::Null,
@@ -143,6 +140,25 @@ impl From<String> for Text {
     fn from(text: String) -> Self {
         Text { text, lone_surrogate: false }
     }
+}
+
+/// `repr(value)`: the shortest digits, with an exponent below 1e-4 and from 1e16.
+pub(crate) fn float_repr(value: f64) -> String {
+    let size = value.abs();
+    if value.is_nan() {
+        return "nan".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    if size == 0.0 || (1e-4..1e16).contains(&size) {
+        let text = format!("{value}");
+        return if text.contains('.') { text } else { text + ".0" };
+    }
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+    format!("{digits}e{sign}{exponent:0>2}")
 }
 
 fn write_text(text: &str, out: &mut String) {

@@ -1,29 +1,28 @@
-//! JSON as Python reads it: NaN, infinities, integers of any length and lone surrogates included.
+//! Python's JSON reader, including NaN, infinities, integers of any length and lone surrogates.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::json::{Json, Text};
-use super::python;
 
-/// More lists and objects within each other end in a `RecursionError`: Python's limit is 1,000 frames, and the server has some itself.
-const DEPTH: usize = 970;
-/// Longer integers are a `ValueError`.
-const DIGITS: usize = 4300;
+/// Deeper nesting raises a `RecursionError`: Python's limit is 1,000 frames, some of them the server's.
+const MAX_DEPTH: usize = 970;
+/// Longer integers raise a `ValueError`.
+const MAX_DIGITS: usize = 4300;
 
-/// Why Python would not read a body.
+/// Why Python cannot read a body.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Unreadable {
     /// `JSONDecodeError`, which every view catches.
     Syntax,
-    /// Another exception, which most views do not catch: its class and message.
+    /// Another exception, which most views do not catch, as its class and message.
     Crash(&'static str, String),
 }
 
 impl Json {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        python::check_utf8(bytes).map_err(|at| {
+        check_utf8(bytes).map_err(|at| {
             let message =
                 format!("'utf-8' codec can't decode byte 0x{:02x} in position {at}: invalid start byte", bytes[at]);
             Unreadable::Crash("UnicodeDecodeError", message)
@@ -33,6 +32,19 @@ impl Json {
         reader.space();
         if reader.at == bytes.len() { Ok(value) } else { Err(Unreadable::Syntax) }
     }
+}
+
+/// `bytes.decode("utf-8", "surrogatepass")`, or the position at which it fails.
+fn check_utf8(bytes: &[u8]) -> Result<(), usize> {
+    let mut at = 0;
+    while let Err(error) = std::str::from_utf8(&bytes[at..]) {
+        at += error.valid_up_to();
+        match bytes[at..] {
+            [0xED, 0xA0..=0xBF, 0x80..=0xBF, ..] => at += 3, // an encoded surrogate passes
+            _ => return Err(at),
+        }
+    }
+    Ok(())
 }
 
 struct Reader<'a> {
@@ -60,7 +72,7 @@ impl Reader<'_> {
     fn value(&mut self, depth: usize) -> Result<Json, Unreadable> {
         self.space();
         match self.peek() {
-            Some(b'{' | b'[') if depth >= DEPTH => {
+            Some(b'{' | b'[') if depth >= MAX_DEPTH => {
                 Err(Unreadable::Crash("RecursionError", "maximum recursion depth exceeded".to_owned()))
             }
             Some(b'"') => self.text().map(Json::Text),
@@ -117,7 +129,7 @@ impl Reader<'_> {
             match places.get(&key) {
                 Some(&place) => {
                     let entry: &mut (Text, Json) = &mut entries[place];
-                    entry.1 = value; // the last of equal keys wins
+                    entry.1 = value; // the last of several equal keys wins
                 }
                 None => {
                     places.insert(key.clone(), entries.len());
@@ -134,7 +146,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A digit string after `at`; how long it is.
+    /// Skips digits and returns how many there were.
     fn digits(&mut self) -> usize {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
@@ -158,14 +170,14 @@ impl Reader<'_> {
         if float {
             return Ok(Json::Float(text.parse().unwrap_or(f64::INFINITY)));
         }
-        if digits > DIGITS {
+        if digits > MAX_DIGITS {
             let message = "Exceeds the limit (4300 digits) for integer string conversion".to_owned();
             return Err(Unreadable::Crash("ValueError", message));
         }
         Ok(Json::Int(if text == "-0" { "0".to_owned() } else { text }))
     }
 
-    /// A fraction or an exponent, where one is complete; else nothing is taken.
+    /// Skips a fraction or an exponent, if a complete one follows.
     fn tail(&mut self, marks: &[u8]) -> bool {
         let start = self.at;
         if !self.peek().is_some_and(|byte| marks.contains(&byte)) {
@@ -202,7 +214,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The bytes since `start`; the only ones that are no UTF-8 here are encoded surrogates.
+    /// Appends the bytes since `start`, of which only encoded surrogates can be invalid UTF-8.
     fn plain(&self, start: usize, out: &mut Text) {
         let text = String::from_utf8_lossy(&self.bytes[start..self.at]);
         out.lone_surrogate |= matches!(text, Cow::Owned(_));
@@ -242,7 +254,7 @@ impl Reader<'_> {
         Some(value)
     }
 
-    /// The character of a unit, together with the low surrogate that may follow; `None` where it is a lone surrogate.
+    /// The character of a UTF-16 unit and the low surrogate that may follow; `None` if it is a lone surrogate.
     fn joined(&mut self, unit: u32) -> Option<char> {
         let after = self.at;
         if (0xD800..0xDC00).contains(&unit) && self.take("\\u") {
@@ -281,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn it_refuses_what_python_refuses() {
+    fn it_rejects_what_python_rejects() {
         for text in [
             "",
             "{",
@@ -309,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_surrogate_is_remembered() {
+    fn a_lone_surrogate_is_recorded() {
         for text in [r#""a\ud800b""#.as_bytes(), r#""\udc00\ud800""#.as_bytes(), b"\"\xed\xa0\x80\""] {
             let value = Json::parse(text).ok();
             assert!(value.as_ref().and_then(Json::as_text).is_some_and(|text| text.lone_surrogate), "{text:?}");

@@ -1,32 +1,36 @@
-//! The columns of one event: which fields a body must have, what each may hold, and in what form it is given back.
+//! An event as Brain stores it: the fields a body must have, what each may hold, and how it is returned.
 
-use super::clock::{iso_date, iso_time};
-use super::django;
-use super::http::{Response, Request};
-use super::json::Json;
-use super::postgres::{self, Refusal};
-use super::python;
-use super::store::Event;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::clock::{iso_date, iso_time};
+use crate::django;
+use crate::http::{Request, Response};
+use crate::store::Event;
+use crate::values::json::Json;
+use crate::values::postgres::{self, Refusal};
+use crate::values::python;
 
 const REQUIRED: [&str; 5] = ["project_id", "path", "method", "status_code", "latency_ms"];
 
 /// Where an event comes from: known from key and token, never from the body.
-pub(crate) struct Origin {
+pub(crate) struct Source {
     pub(crate) project_id: String,
     pub(crate) agent_id: String,
     pub(crate) session_id: String,
 }
 
-/// The required fields that a body lacks; one that cannot be searched at all is an exception.
+/// The required fields that a body lacks. A body that cannot be searched at all raises an exception.
 pub(crate) fn missing(request: &Request, body: &Json) -> Result<Vec<&'static str>, Response> {
     let crash = || django::crash(request, "TypeError", "argument is not iterable");
     python::absent(&REQUIRED, body).ok_or_else(crash)
 }
 
-/// The event as the database stores it at this moment, or why it does not.
-pub(crate) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> Result<Event, Refusal> {
+/// The row that the database stores at `time`.
+pub(crate) fn event(source: Source, body: &Json, time: Duration) -> Result<Event, Refusal> {
     let Json::Object(_) = body else { return Err("indices must be integers or slices, not str".to_owned()) };
-    let id = uuid::Uuid::new_v4();
+    let id = Uuid::new_v4();
     let field = |name: &str| body.get(name).unwrap_or(&Json::Null);
     let text = |name: &str| postgres::text(field(name)).map(nullable);
     let size =
@@ -39,9 +43,9 @@ pub(crate) fn event(origin: Origin, body: &Json, time: std::time::Duration) -> R
         ("event_id", id.to_string().into()),
         ("event_time", iso_time(time).into()),
         ("event_date", iso_date(time).into()),
-        ("project_id", origin.project_id.into()),
-        ("agent_id", origin.agent_id.into()),
-        ("agent_session_id", origin.session_id.into()),
+        ("project_id", source.project_id.into()),
+        ("agent_id", source.agent_id.into()),
+        ("agent_session_id", source.session_id.into()),
         ("path", path.into()),
         ("method", postgres::required(postgres::varchar(field("method"), 20)?)?.into()),
         ("status_code", Json::Int(postgres::positive_integer(field("status_code"))?.to_string())),

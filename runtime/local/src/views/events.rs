@@ -1,66 +1,63 @@
-//! Brain's views: log an event, by an agent or by a backend, and list a session's events.
+//! Brain's endpoints: log an event as an agent or as a backend, and list a session's events.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::columns::{self, Origin};
-use super::django::{self, Outcome, only};
-use super::http::{Response, Request};
-use super::json::Json;
-use super::state::State;
-use super::{jwt, python, uasam};
-use crate::wire::header;
+use super::event_row::{self, Source};
+use crate::auth::{self, Bearer};
+use crate::django::{self, Outcome, only};
+use crate::http::{Request, Response};
+use crate::state::State;
+use crate::values::json::Json;
+use crate::values::python;
 
-const SDK_KEY: &str = "x-otas-sdk-key";
 const DEFAULT_LIMIT: i128 = 200;
-const LARGEST_LIMIT: i128 = 500;
-
-/// What a session token says.
-pub(crate) struct Bearer {
-    pub(crate) session_id: String,
-    pub(crate) agent_id: String,
-}
+const MAX_LIMIT: i128 = 500;
 
 pub(crate) fn log_of_agent(state: &State, request: &Request) -> Outcome {
     only("POST", request)?;
-    if request.header(header::AGENT_KEY).is_none() {
+    if request.header(auth::AGENT_KEY).is_none() {
         return Err(Response::refusal(401, "missing_agent_key"));
     }
-    // Brain asks UASAM, and takes its silence for a refusal
-    let agent = if state.uasam_is_down() { None } else { uasam::agent(state, request).ok() };
+    // Brain asks UASAM, and takes its silence for a rejection
+    let agent = if state.uasam_is_stopped() { None } else { auth::agent(state, request).ok() };
     let (agent, _) = agent.ok_or_else(|| Response::refusal(401, "invalid_or_expired_agent_key"))?;
     let bearer = bearer(state, request)?;
     if bearer.agent_id != agent.id.to_string() {
         return Err(Response::refusal(403, "session_agent_mismatch"));
     }
-    let origin =
-        Origin { project_id: agent.project.to_string(), agent_id: bearer.agent_id, session_id: bearer.session_id };
-    let id = store(state, request, origin)?;
+    let source =
+        Source { project_id: agent.project.to_string(), agent_id: bearer.agent_id, session_id: bearer.session_id };
+    let id = store(state, request, source)?;
     Ok(Response::json(201, json!({"status": 1, "status_description": "event_captured", "response": {"event_id": id}})))
 }
 
 pub(crate) fn log_of_backend(state: &State, request: &Request) -> Outcome {
     only("POST", request)?;
-    let key = request.header(SDK_KEY).ok_or_else(|| Response::refusal(401, "missing_sdk_key"))?;
-    let project = if state.uasam_is_down() { None } else { state.store().sdk_keys.get(&key).copied() };
+    let key = request.header(auth::SDK_KEY).ok_or_else(|| Response::refusal(401, "missing_sdk_key"))?;
+    let now = state.uasam.clock.now();
+    let project = match state.uasam_is_stopped() {
+        true => None,
+        false => state.store().project_of_sdk_key(&key, now).map(|project| project.id),
+    };
     let project = project.ok_or_else(|| Response::refusal(401, "invalid_sdk_key"))?;
     let bearer = bearer(state, request)?;
-    let origin = Origin { project_id: project.to_string(), agent_id: bearer.agent_id, session_id: bearer.session_id };
-    store(state, request, origin)?;
+    let source = Source { project_id: project.to_string(), agent_id: bearer.agent_id, session_id: bearer.session_id };
+    store(state, request, source)?;
     Ok(Response::json(201, json!({"status": 1, "status_description": "event_captured", "response": {}})))
 }
 
-/// Checks the body and stores the event; its id.
-fn store(state: &State, request: &Request, origin: Origin) -> Result<String, Response> {
+/// Checks the body and stores the event; returns its id.
+fn store(state: &State, request: &Request, source: Source) -> Result<String, Response> {
     let body = django::body_or(400, "invalid_json", request)?;
-    let missing = columns::missing(request, &body)?;
+    let missing = event_row::missing(request, &body)?;
     if !missing.is_empty() {
-        let answer = json!({"status": 0, "status_description": "missing_required_fields", "missing_fields": missing});
-        return Err(Response::json(400, answer));
+        let refusal = json!({"status": 0, "status_description": "missing_required_fields", "missing_fields": missing});
+        return Err(Response::json(400, refusal));
     }
     let mut store = state.store();
-    let time = store.moment(state.brain.clock.now());
-    let session = origin.session_id.clone();
-    let event = columns::event(origin, &body, time).map_err(|_| Response::refusal(500, "event_capture_failed"))?;
+    let time = store.next_timestamp(state.brain.clock.now());
+    let session = source.session_id.clone();
+    let event = event_row::event(source, &body, time).map_err(|_| Response::refusal(500, "event_capture_failed"))?;
     let id = event.id.to_string();
     store.events.entry(session).or_default().push(event);
     Ok(id)
@@ -68,19 +65,8 @@ fn store(state: &State, request: &Request, origin: Origin) -> Result<String, Res
 
 fn bearer(state: &State, request: &Request) -> Result<Bearer, Response> {
     let token =
-        request.header(header::SESSION_TOKEN).ok_or_else(|| Response::refusal(401, "missing_agent_session_token"))?;
-    bearer_of_token(state, &token).ok_or_else(|| Response::refusal(401, "invalid_or_expired_token"))
-}
-
-/// The session and the agent of a token that Brain accepts at this moment.
-pub(crate) fn bearer_of_token(state: &State, token: &str) -> Option<Bearer> {
-    let claims = jwt::decode(token, &state.settings.jwt_secret, state.brain.clock.now())?;
-    let claim = |name: &str| match claims.get(name)? {
-        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-        Value::Number(number) => Some(number.to_string()).filter(|text| text != "0"),
-        _ => None,
-    };
-    Some(Bearer { session_id: claim("agent_session_id")?, agent_id: claim("agent_id")? })
+        request.header(auth::SESSION_TOKEN).ok_or_else(|| Response::refusal(401, "missing_agent_session_token"))?;
+    auth::bearer(state, &token).ok_or_else(|| Response::refusal(401, "invalid_or_expired_token"))
 }
 
 pub(crate) fn list_events(state: &State, request: &Request) -> Outcome {
@@ -95,14 +81,14 @@ pub(crate) fn list_events(state: &State, request: &Request) -> Outcome {
         None => DEFAULT_LIMIT,
         Some(text) => python::int_of_text(&text).ok_or_else(|| Response::refusal(400, "limit must be an integer"))?,
     };
-    let limit = usize::try_from(limit.clamp(1, LARGEST_LIMIT)).unwrap_or(1);
+    let limit = usize::try_from(limit.clamp(1, MAX_LIMIT)).unwrap_or(1);
     let store = state.store();
     let of_agent = |row: &Json| row.get("agent_id") == Some(&agent) && row.get("project_id") == Some(&project);
     let events = store.events.get(&session).into_iter().flatten().filter(|event| of_agent(&event.row));
     let mut events: Vec<_> = events.collect();
     events.sort_by_key(|event| (event.time, event.id));
     let events: Vec<Json> = events.into_iter().take(limit).map(|event| event.row.clone()).collect();
-    let answer = Json::object([
+    let listed = Json::object([
         ("status", Json::Int("1".to_owned())),
         ("status_description", "session_events_listed".into()),
         ("agent_id", agent),
@@ -111,23 +97,23 @@ pub(crate) fn list_events(state: &State, request: &Request) -> Outcome {
         ("count", Json::Int(events.len().to_string())),
         ("events", Json::List(events)),
     ]);
-    Ok(Response::json(200, answer))
+    Ok(Response::json(200, listed))
 }
 
-/// The ids of the agent and the project that a person may audit. UASAM decides, and Brain passes its refusal on.
+/// The ids of the agent and project that the user may audit. UASAM decides, and Brain passes its rejection on.
 fn audited_agent(state: &State, request: &Request) -> Result<(Json, Json), Response> {
-    for (name, status, word) in [
-        (header::USER_TOKEN, 401, "missing_user_token"),
-        (header::AGENT_ID, 400, "missing_agent_id"),
-        (header::PROJECT_ID, 400, "missing_project_id"),
+    for (name, status, description) in [
+        (auth::USER_TOKEN, 401, "missing_user_token"),
+        (auth::AGENT_ID, 400, "missing_agent_id"),
+        (auth::PROJECT_ID, 400, "missing_project_id"),
     ] {
-        request.header(name).ok_or_else(|| Response::refusal(status, word))?;
+        request.header(name).ok_or_else(|| Response::refusal(status, description))?;
     }
-    if state.uasam_is_down() {
+    if state.uasam_is_stopped() {
         return Err(Response::refusal(503, "auth_service_error"));
     }
-    let (_, project) = uasam::user_and_project(state, request)?;
-    let id = request.header(header::AGENT_ID).and_then(|id| python::uuid(&id));
+    let (_, project) = auth::user_and_project(state, request)?;
+    let id = request.header(auth::AGENT_ID).and_then(|id| python::uuid(&id));
     let id = id.ok_or_else(|| Response::refusal(500, "server_error"))?;
     let store = state.store();
     let agent = store.agents.get(&id).filter(|agent| agent.project == project.id);

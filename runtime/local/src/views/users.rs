@@ -1,26 +1,27 @@
-//! UASAM's views for people: sign up and log in.
+//! UASAM's endpoints for users: sign up and log in.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::clock::iso_time;
-use super::django::{self, Outcome, only};
-use super::http::{Response, Request};
-use super::json::{Json, Text};
-use super::json_reader::Unreadable;
-use super::state::State;
-use super::store::{KEY_LIFE, User};
-use super::{jwt, postgres, python};
+use crate::clock::iso_time;
+use crate::django::{self, Outcome, only};
+use crate::http::{Request, Response};
+use crate::jwt;
+use crate::state::State;
+use crate::store::{KEY_LIFETIME, User};
+use crate::values::json::{Json, Text};
+use crate::values::reader::Unreadable;
+use crate::values::{postgres, python};
 
 pub(crate) fn create_user(state: &State, request: &Request) -> Outcome {
     only("POST", request)?;
     let user = new_user(state, request)
-        .map_err(|words| Response::json(400, json!({"status": 0, "status_description": words, "response_body": null})))?;
+        .map_err(|error| Response::json(400, json!({"status": 0, "status_description": error, "response_body": null})))?;
     let response = json!({"user": user_fields(&user), "jwt_token": user_token(state, &user)});
     Ok(Response::json(200, json!({"status": 1, "status_description": "user_created", "response_body": response})))
 }
 
-/// Checks and keeps a person; this view catches every exception, and tells it.
+/// Checks and stores a user. This view catches every exception, and shows its message.
 fn new_user(state: &State, request: &Request) -> Result<User, String> {
     let body = match django::body(request) {
         _ if request.visible_body().is_empty() => return Err("invalid_json".to_owned()),
@@ -54,7 +55,7 @@ fn new_user(state: &State, request: &Request) -> Result<User, String> {
         return Err("user_already_exists".to_owned());
     }
     let column = |text: Text| {
-        postgres::text(&Json::Text(text)).map(Option::unwrap_or_default).map_err(|words| format!("error: {words}"))
+        postgres::text(&Json::Text(text)).map(Option::unwrap_or_default).map_err(|error| format!("error: {error}"))
     };
     let (first_name, middle_name, last_name) = (column(first_name)?, column(middle_name)?, column(last_name)?);
     let (email, created) = (column(email.into())?, state.uasam.clock.now());
@@ -91,13 +92,13 @@ fn user_fields(user: &User) -> Value {
     })
 }
 
-/// A person's token; it lives 30 days, whatever the life of a session's is set to.
+/// A user's token, valid for 30 days whatever the lifetime of session tokens is set to.
 pub(crate) fn user_token(state: &State, user: &User) -> String {
     let now = state.uasam.clock.now();
     let claims = json!({
         "user_id": user.id.to_string(),
         "email": user.email,
-        "exp": (now + KEY_LIFE).as_secs(),
+        "exp": (now + KEY_LIFETIME).as_secs(),
         "iat": now.as_secs(),
     });
     jwt::encode(&claims, &state.settings.jwt_secret)

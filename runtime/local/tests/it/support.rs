@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use otas::testing::{Control, Server};
+use otas_local::{Control, Server};
 use serde_json::Value;
 
 /// An answer, as far as it came.

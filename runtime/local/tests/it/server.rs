@@ -3,9 +3,9 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use otas::testing::{Server, Service};
+use otas_local::{Server, Service};
 
-use crate::testing_client::{log, open, token};
+use crate::support::{log, open, token};
 
 #[test]
 fn it_answers_while_the_tests_own_runtime_is_blocked() {
@@ -18,7 +18,7 @@ fn it_answers_while_the_tests_own_runtime_is_blocked() {
 
 #[test]
 fn it_outlives_the_runtime_that_started_it() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let otas = runtime.block_on(Server::start()).expect("a local OTAS");
     drop(runtime);
     assert_eq!(open(&otas, "{}").expect("an answer").status, 200);
@@ -34,7 +34,7 @@ async fn both_ports_are_closed_when_the_last_clone_is_dropped() {
     let control = clone.uasam();
     drop(clone);
     assert!(TcpStream::connect(uasam).is_err() && TcpStream::connect(brain).is_err());
-    assert!(control.come_back().is_err(), "controls do not keep it alive");
+    assert!(control.restart().is_err(), "controls do not keep it alive");
 }
 
 #[tokio::test]
@@ -84,10 +84,10 @@ async fn no_debug_output_shows_a_secret() {
 
 #[tokio::test]
 async fn tokens_live_as_long_as_was_asked_for() {
-    let otas = Server::builder().token_life(Duration::from_secs(60)).start().await.expect("a local OTAS");
+    let otas = Server::builder().token_lifetime(Duration::from_secs(60)).start().await.expect("a local OTAS");
     let token = token(&otas);
     assert_eq!(log(&otas, &token, "").expect("an answer").status, 201);
-    otas.brain().clock_ahead(Duration::from_secs(61));
+    otas.brain().advance_clock(Duration::from_secs(61));
     assert_eq!(log(&otas, &token, "").expect("an answer").word(), "invalid_or_expired_token");
     assert_eq!(otas.session_of(&token), None);
 }

@@ -3,9 +3,9 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use otas::testing::{Fault, Server};
+use otas_local::{Fault, Server};
 
-use crate::testing_client::{exchange, list, log, open, request, token};
+use crate::support::{exchange, list, log, open, request, token};
 
 const SHORT: Duration = Duration::from_millis(80);
 
@@ -83,7 +83,7 @@ async fn a_late_answer_and_a_dripping_one_are_the_true_ones() {
 #[tokio::test]
 async fn a_half_answer_promises_more_than_it_sends() {
     let otas = server().await;
-    otas.uasam().fail_next(1, Fault::HalfAnswer);
+    otas.uasam().fail_next(1, Fault::Truncated);
     let answer = open(&otas, "{}").expect("half an answer");
     let promised: usize = answer.header("content-length").and_then(|length| length.parse().ok()).expect("a length");
     assert!(!answer.body.is_empty() && answer.body.len() < promised);
@@ -128,10 +128,10 @@ async fn bytes_that_are_no_http_are_possible_too() {
 #[tokio::test]
 async fn a_share_of_the_requests_fails_until_it_is_healed() {
     let otas = server().await;
-    otas.uasam().fail_share(0.3, Fault::Status(503), 7);
+    otas.uasam().fail_randomly(0.3, Fault::Status(503), 7);
     let refused = (0..200).filter(|_| open(&otas, "{}").expect("an answer").status == 503).count();
     assert!((30..90).contains(&refused), "{refused}");
-    otas.uasam().heal();
+    otas.uasam().clear_faults();
     assert!((0..20).all(|_| open(&otas, "{}").expect("an answer").status == 200));
 }
 
@@ -141,10 +141,10 @@ async fn a_server_that_is_down_refuses_connections_and_comes_back_on_the_same_po
     let addr = otas.uasam().addr();
     let held = std::net::TcpStream::connect(addr).expect("a connection");
     for _ in 0..3 {
-        otas.uasam().go_down().expect("the port is kept");
-        assert!(otas.uasam().is_down());
+        otas.uasam().stop().expect("the port is kept");
+        assert!(otas.uasam().is_stopped());
         assert_eq!(open(&otas, "{}").expect_err("refused").kind(), ErrorKind::ConnectionRefused);
-        otas.uasam().come_back().expect("the port is open");
+        otas.uasam().restart().expect("the port is open");
         assert_eq!(otas.uasam().addr(), addr);
         assert_eq!(open(&otas, "{}").expect("an answer").status, 200);
     }
@@ -158,13 +158,13 @@ async fn a_server_that_is_down_refuses_connections_and_comes_back_on_the_same_po
 async fn brain_takes_uasams_absence_for_a_refusal() {
     let otas = server().await;
     let token = token(&otas);
-    otas.uasam().go_down().expect("the port is kept");
+    otas.uasam().stop().expect("the port is kept");
     let answer = log(&otas, &token, "").expect("an answer");
     assert_eq!((answer.status, answer.word().as_str()), (401, "invalid_or_expired_agent_key"));
     let session = otas.session_of(&token).expect("a session");
     let answer = list(&otas, &format!("session_id={session}")).expect("an answer");
     assert_eq!((answer.status, answer.word().as_str()), (503, "auth_service_error"));
-    otas.uasam().come_back().expect("the port is open");
+    otas.uasam().restart().expect("the port is open");
     assert_eq!(log(&otas, &token, "").expect("an answer").status, 201);
 }
 
@@ -183,9 +183,9 @@ async fn a_token_outlives_the_key_that_opened_it() {
 #[tokio::test]
 async fn a_token_from_a_clock_that_runs_ahead_is_refused() {
     let otas = server().await;
-    otas.uasam().clock_ahead(Duration::from_secs(60));
+    otas.uasam().advance_clock(Duration::from_secs(60));
     let token = token(&otas);
     assert_eq!(log(&otas, &token, "").expect("an answer").word(), "invalid_or_expired_token");
-    otas.brain().clock_ahead(Duration::from_secs(60));
+    otas.brain().advance_clock(Duration::from_secs(60));
     assert_eq!(log(&otas, &token, "").expect("an answer").status, 201);
 }

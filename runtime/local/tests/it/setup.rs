@@ -1,9 +1,9 @@
 //! The endpoints that set a world up, and those of the people who audit it.
 
-use otas::testing::Server;
+use otas_local::Server;
 use serde_json::{Value, json};
 
-use crate::testing_client::{Answer, send, token};
+use crate::support::{Answer, send, token};
 
 async fn server() -> Server {
     Server::start().await.expect("a local OTAS")
