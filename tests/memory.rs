@@ -2,8 +2,8 @@
 
 use std::alloc::System;
 
-use otas_local::Server;
 use otas::{Client, Config, Session};
+use otas_local::Server;
 use serde_json::json;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 

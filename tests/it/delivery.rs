@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use otas::Client;
+use otas::stats::Stats;
 use otas_local::{Fault, Server};
-use otas::{Client, Stats};
 use serde_json::json;
 
 use crate::support::{Site, otas_around};
@@ -19,7 +20,7 @@ fn is_balanced(stats: Stats) -> bool {
 /// Flushes until nothing is pending.
 async fn settle(client: &Client) -> Stats {
     let give_up = std::time::Instant::now() + LONG;
-    while !client.flush(Duration::from_millis(100)).await.is_empty() {
+    while !client.flush(Duration::from_millis(100)).await.is_ok() {
         assert!(std::time::Instant::now() < give_up, "{}", client.stats());
         assert!(is_balanced(client.stats()));
     }
@@ -109,7 +110,7 @@ async fn brain_may_go_down_and_come_back() {
     settle(&client).await;
     otas.brain().stop().unwrap();
     agents(&client, &site, 3, 10).await;
-    assert_eq!(client.flush(Duration::from_millis(50)).await.events(), 30);
+    assert_eq!(client.flush(Duration::from_millis(50)).await.unwrap_err().count(), 30);
     otas.brain().restart().unwrap();
 
     let stats = settle(&client).await;
@@ -127,7 +128,7 @@ async fn a_uasam_that_is_down_passes() {
     settle(&client).await;
     otas.uasam().stop().unwrap();
     session.scope(async { otas::http::get(site.outside("/2")).send().await.unwrap().bytes().await.unwrap() }).await;
-    assert_eq!(client.flush(Duration::from_millis(100)).await.events(), 1);
+    assert_eq!(client.flush(Duration::from_millis(100)).await.unwrap_err().count(), 1);
     otas.uasam().restart().unwrap();
     assert_eq!(settle(&client).await.delivered, 2);
 }
@@ -205,6 +206,6 @@ async fn a_slow_brain_holds_up_no_call() {
     assert_eq!(client.stats().pending, 40);
     let left = client.shutdown(Duration::from_millis(10)).await;
     let stats = client.stats();
-    assert_eq!((left.events(), stats.pending, stats.dropped.shutdown), (40, 0, 40));
+    assert_eq!((left.unwrap_err().count(), stats.pending, stats.dropped.shutdown), (40, 0, 40));
     assert!(is_balanced(stats));
 }

@@ -3,8 +3,8 @@
 
 use std::process::{Command, Output};
 
-use otas_local::Server;
 use otas::{Config, Session, http, otas_session};
+use otas_local::Server;
 
 use crate::support::Site;
 

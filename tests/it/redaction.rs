@@ -52,7 +52,7 @@ async fn no_planted_secret_reaches_brain() {
             let _ = otas::http::get(format!("http://u:{MARK}@127.0.0.2:1/?token={MARK}")).send().await.unwrap_err();
         })
         .await;
-    assert!(client.flush(LONG).await.is_empty());
+    assert!(client.flush(LONG).await.is_ok());
 
     let logged: Vec<_> = otas.requests().into_iter().filter(|request| request.path.contains("/log/agent/")).collect();
     assert_eq!(logged.len(), 2);
@@ -98,7 +98,7 @@ async fn a_hook_edits_and_drops_events_and_its_panic_drops_one() {
             }
         })
         .await;
-    assert!(client.flush(LONG).await.is_empty());
+    assert!(client.flush(LONG).await.is_ok());
 
     let events = otas.events(session.id().as_str());
 

@@ -1,7 +1,7 @@
 //! Every runtime of the caller will do: sessions are opened on a thread of the library's own.
 
-use otas_local::Server;
 use otas::{Client, Config, Session, otas_session};
+use otas_local::Server;
 
 #[otas_session]
 async fn run() -> bool {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use otas_local::{Fault, Server};
 use otas::{Client, Clock, Config, Error, Session, otas_session};
+use otas_local::{Fault, Server};
 use serde_json::json;
 
 async fn otas() -> (Server, Client) {
@@ -80,9 +80,9 @@ async fn concurrent_and_nested_calls_each_see_their_own_session() {
 async fn a_meta_that_is_no_object_or_too_large_is_refused_before_anything_is_sent() {
     let (otas, client) = otas().await;
     let error = client.open([1, 2]).await.unwrap_err();
-    assert!(error.is_meta() && error.to_string().contains("object"), "{error}");
+    assert!(error.is_invalid_meta() && error.to_string().contains("object"), "{error}");
     let error = client.open(json!({ "text": "x".repeat(3_000_000) })).await.unwrap_err();
-    assert!(error.is_meta() && error.to_string().contains("1048576"), "{error}");
+    assert!(error.is_invalid_meta() && error.to_string().contains("1048576"), "{error}");
     assert_eq!(otas.requests().len(), 0);
 }
 
@@ -124,7 +124,7 @@ async fn a_refused_key_is_told_with_what_to_do() {
     let (otas, client) = otas().await;
     otas.revoke_key();
     let error = refusal(&otas, &client).await;
-    assert!(error.is_refused() && error.status() == Some(401), "{error}");
+    assert!(error.is_rejected() && error.status() == Some(401), "{error}");
     assert!(error.to_string().contains("agent key") && error.to_string().contains("invalid_agent_key"), "{error}");
 }
 
@@ -172,7 +172,7 @@ async fn after_three_failures_opening_pauses_and_one_probe_ends_the_pause() {
         assert_eq!(refusal(&otas, &client).await.status(), Some(503));
     }
     let before = otas.requests().len();
-    assert!(refusal(&otas, &client).await.is_paused());
+    assert!(refusal(&otas, &client).await.is_backing_off());
     assert_eq!(otas.requests().len(), before, "a pause asks nobody");
     clock.advance(Duration::from_secs(1));
     client.open(json!({})).await.unwrap();
@@ -225,7 +225,7 @@ async fn on_error_fail_makes_the_failure_the_functions_own() {
     let (otas, client) = otas().await;
     assert_eq!(client.scope(run()).await.unwrap(), 1);
     otas.revoke_key();
-    assert!(client.scope(run()).await.unwrap_err().downcast::<Error>().unwrap().is_refused());
+    assert!(client.scope(run()).await.unwrap_err().downcast::<Error>().unwrap().is_rejected());
     assert!(client.scope(told()).await.contains("401"));
 }
 
@@ -285,7 +285,7 @@ async fn callers_in_a_hurry_are_not_slowed_for_ever_by_a_server_that_hangs() {
         let opening = client.open(json!({}));
         assert!(tokio::time::timeout(Duration::from_millis(1_800), opening).await.is_err());
     }
-    assert!(client.open(json!({})).await.unwrap_err().is_paused());
+    assert!(client.open(json!({})).await.unwrap_err().is_backing_off());
 }
 
 #[tokio::test]

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::sync::lock;
-use crate::clock::Clock;
 
 /// How many failures in a row open the circuit.
 const THRESHOLD: u32 = 3;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::config::{Config, Settings};
 use crate::delivery::{Stats, Undelivered};
 use crate::domain::ProjectDomain;
@@ -18,7 +19,6 @@ use crate::event::RawCall;
 use crate::server::is_loopback;
 use crate::sync::lock;
 use crate::warn::{self, OnceFlag};
-use crate::clock::Clock;
 
 pub(crate) use connection::Connection;
 pub(crate) use pool::{Pool, Sender, last_hop, plain_sender};

@@ -27,11 +27,11 @@ pub(crate) use stats::Stats;
 pub use stats::Undelivered;
 pub(crate) use worker::Destination;
 
+use crate::clock::Clock;
 use crate::config::{KeySource, Settings};
 use crate::event::RawCall;
 use crate::redact::Redactor;
 use crate::sync::lock;
-use crate::clock::Clock;
 use engine::Engine;
 use queue::{Queue, Recorded, Watch};
 

@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn a_wrong_option_is_an_error_that_names_it() {
-        for (args, named) in [(&["--port", "1"][..], "--port"), (&["--uasam", "8000"], "8000"), (&["--brain"], "--brain")] {
+        for (args, named) in
+            [(&["--port", "1"][..], "--port"), (&["--uasam", "8000"], "8000"), (&["--brain"], "--brain")]
+        {
             let error = parse(args).err().unwrap().to_string();
             assert!(error.contains(named), "{error}");
         }

@@ -67,7 +67,8 @@ pub(crate) fn create_key(state: &State, request: &Request) -> Outcome {
     let (_, project) = auth::user_and_project(state, request)?;
     only("POST", request)?;
     let body = django::object(request, django::body_or(400, "invalid_json", request)?)?;
-    let id = body.get("agent_id").filter(|id| id.truthy()).ok_or_else(|| Response::refusal(400, "agent_id_required"))?;
+    let id =
+        body.get("agent_id").filter(|id| id.truthy()).ok_or_else(|| Response::refusal(400, "agent_id_required"))?;
     let id = id.as_text().and_then(|id| python::uuid(&id.text));
     let mut store = state.store();
     let agent =

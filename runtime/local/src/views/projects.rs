@@ -33,8 +33,7 @@ pub(crate) fn create_project(state: &State, request: &Request) -> Outcome {
         column.map_err(|error| failed(500, vec![error]))?;
     }
     let id = Uuid::new_v4();
-    let fields =
-        json!({"id": id.to_string(), "name": name, "description": description, "domain": domain.to_value()});
+    let fields = json!({"id": id.to_string(), "name": name, "description": description, "domain": domain.to_value()});
     state.store().projects.insert(id, Project { id, owner: user.id, name, description });
     Ok(Response::json(
         201,

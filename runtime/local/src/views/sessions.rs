@@ -37,10 +37,7 @@ pub(crate) fn create_session(state: &State, request: &Request) -> Outcome {
         "Header_value": auth::SESSION_TOKEN,
         "jwt_token": jwt::encode(&claims, &state.settings.jwt_secret),
     });
-    Ok(Response::json(
-        200,
-        json!({"status": 1, "status_description": "agent_session_created", "response": response}),
-    ))
+    Ok(Response::json(200, json!({"status": 1, "status_description": "agent_session_created", "response": response})))
 }
 
 pub(crate) fn list_sessions(state: &State, request: &Request) -> Outcome {

@@ -15,8 +15,9 @@ use crate::values::{postgres, python};
 
 pub(crate) fn create_user(state: &State, request: &Request) -> Outcome {
     only("POST", request)?;
-    let user = new_user(state, request)
-        .map_err(|error| Response::json(400, json!({"status": 0, "status_description": error, "response_body": null})))?;
+    let user = new_user(state, request).map_err(|error| {
+        Response::json(400, json!({"status": 0, "status_description": error, "response_body": null}))
+    })?;
     let response = json!({"user": user_fields(&user), "jwt_token": user_token(state, &user)});
     Ok(Response::json(200, json!({"status": 1, "status_description": "user_created", "response_body": response})))
 }
