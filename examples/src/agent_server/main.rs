@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use app::App;
+use lexopt::{Arg, Parser, ValueExt as _};
 use otas::{Client, Config};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -20,7 +21,7 @@ An agent behind an HTTP server, with one OTAS session for each request.
 usage: agent_server [--addr ADDR] [--backend URL] [--model URL] [--deadline SECONDS]
        agent_server load [--requests N] [--concurrency N]
 
-The first form serves until Ctrl-C or SIGTERM. The OTAS_* variables say where OTAS is; `cargo run --bin dev_server` starts a local one
+The first form serves until Ctrl-C or SIGTERM. The OTAS_* variables say where OTAS is; `cargo run -p otas-local` starts a local one
 and prints them.
 
   --addr ADDR            where to listen (127.0.0.1:3000)
@@ -45,11 +46,10 @@ struct Options {
     concurrency: usize,
 }
 
-/// `Ok(None)` asks for the help text; an error is a sentence.
-fn options(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut arguments = arguments.peekable();
+/// The options of the command line; `None` if it asks for help.
+fn options(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
-        load: arguments.next_if(|first| first == "load").is_some(),
+        load: false,
         addr: SocketAddr::from(([127, 0, 0, 1], 3000)),
         backend: "http://localhost:9000".to_owned(),
         model: "http://localhost:9001".to_owned(),
@@ -57,42 +57,42 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, S
         requests: 1000,
         concurrency: 200,
     };
-    while let Some(name) = arguments.next() {
-        if name == "--help" || name == "-h" {
-            return Ok(None);
-        }
-        let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
-        let number = |value: String| {
-            let number = value.parse::<usize>().ok().filter(|number| (1..=1_000_000).contains(number));
-            number.ok_or_else(|| format!("{name} needs a number from 1 to 1000000, not {value}"))
-        };
-        match (options.load, name.as_str()) {
-            (true, "--requests") => options.requests = number(value()?)?,
-            (true, "--concurrency") => options.concurrency = number(value()?)?,
-            (false, "--deadline") => options.deadline = Duration::from_secs(number(value()?)? as u64),
-            (false, "--backend") => options.backend = value()?,
-            (false, "--model") => options.model = value()?,
-            (false, "--addr") => {
-                let value = value()?;
-                let wrong = |_| format!("--addr needs an address like 127.0.0.1:3000, not {value}");
-                options.addr = value.parse().map_err(wrong)?;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Value(word) if word == "load" => options.load = true,
+            Arg::Long("requests") if options.load => options.requests = count(&mut parser)?,
+            Arg::Long("concurrency") if options.load => options.concurrency = count(&mut parser)?,
+            Arg::Long("deadline") if !options.load => {
+                options.deadline = Duration::from_secs(count(&mut parser)? as u64)
             }
-            _ => return Err(format!("unknown argument {name}")),
+            Arg::Long("backend") if !options.load => options.backend = parser.value()?.string()?,
+            Arg::Long("model") if !options.load => options.model = parser.value()?.string()?,
+            Arg::Long("addr") if !options.load => options.addr = parser.value()?.parse()?,
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            other => return Err(other.unexpected()),
         }
     }
     Ok(Some(options))
 }
 
+/// A number from 1 to 1,000,000.
+fn count(parser: &mut Parser) -> Result<usize, lexopt::Error> {
+    parser.value()?.parse_with(|text| match text.parse() {
+        Ok(number @ 1..=1_000_000) => Ok(number),
+        _ => Err("expected a number from 1 to 1000000"),
+    })
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = match options(std::env::args().skip(1)) {
+    let options = match options(Parser::from_env()) {
         Ok(Some(options)) => options,
         Ok(None) => {
             println!("{HELP}");
             return ExitCode::SUCCESS;
         }
-        Err(sentence) => {
-            eprintln!("agent_server: {sentence}; --help tells which arguments there are");
+        Err(error) => {
+            eprintln!("agent_server: {error}; see --help");
             return ExitCode::from(2);
         }
     };

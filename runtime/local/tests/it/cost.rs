@@ -1,4 +1,4 @@
-//! The time that requests cost, if a test asks for it.
+//! Requests that cost time.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! The local OTAS from outside: its endpoints, its faults, and what it reports.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 mod responses;

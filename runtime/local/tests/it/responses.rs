@@ -1,29 +1,29 @@
-//! Answers beside the recorded ones: bodies, fields, methods and paths as Django, Python and PostgreSQL take them.
+//! Responses that are not among the recorded ones: how bodies, fields, methods and paths are treated.
 
 use otas_local::Server;
 use serde_json::json;
 
-use crate::support::{Answer, exchange, list, log, log_body, open, parse, request, send, token};
+use crate::support::{Response, exchange, list, log, log_body, open, parse, request, send, token};
 
 const CREATE: &str = "/api/agent/v1/session/create/";
 const LARGEST: usize = 2_621_440;
 
 async fn server() -> Server {
-    Server::start().await.expect("a local OTAS")
+    Server::start().await.unwrap()
 }
 
-/// Opens a session with exactly this body.
-fn create(otas: &Server, body: &[u8]) -> Answer {
+/// Sends exactly this body to the endpoint that opens a session.
+fn create(otas: &Server, body: &[u8]) -> Response {
     let key = otas.agent_key();
-    send(&otas.uasam(), "POST", CREATE, &[("X-OTAS-AGENT-KEY", &key)], Some(body)).expect("an answer")
+    send(&otas.uasam(), "POST", CREATE, &[("X-OTAS-AGENT-KEY", &key)], Some(body)).unwrap()
 }
 
-fn is_page(answer: &Answer, status: u16) -> bool {
-    answer.status == status && answer.header("content-type") == Some("text/html; charset=utf-8")
+fn is_page(response: &Response, status: u16) -> bool {
+    response.status == status && response.header("content-type") == Some("text/html; charset=utf-8")
 }
 
 #[tokio::test]
-async fn bodies_of_a_session_are_read_as_python_reads_them() {
+async fn session_bodies_are_parsed_as_python_parses_them() {
     let otas = server().await;
     let digits = "9".repeat(4301);
     let deep = "[".repeat(2000);
@@ -45,14 +45,14 @@ async fn bodies_of_a_session_are_read_as_python_reads_them() {
         (b"{\"meta\": 1} x", 400),
         (b"{\"meta\": \"a\nb\"}", 400),
     ] {
-        let answer = create(&otas, body);
-        let word = match status {
+        let response = create(&otas, body);
+        let description = match status {
             200 => "agent_session_created",
             400 => "invalid_json",
             _ => "server_error: ",
         };
-        assert_eq!(answer.status, status, "{}: {}", String::from_utf8_lossy(body), answer.text());
-        assert!(answer.word().starts_with(word), "{}", answer.text());
+        assert_eq!(response.status, status, "{}: {}", String::from_utf8_lossy(body), response.text());
+        assert!(response.description().starts_with(description), "{}", response.text());
     }
     for body in [b"[]".as_slice(), b"\"x\"", b"7", b"null", b"true", b"\"\xff\"", digits.as_bytes(), deep.as_bytes()] {
         assert!(is_page(&create(&otas, body), 500), "{:?}", &body[..body.len().min(20)]);
@@ -60,10 +60,10 @@ async fn bodies_of_a_session_are_read_as_python_reads_them() {
 }
 
 #[tokio::test]
-async fn a_refused_meta_is_echoed() {
+async fn a_rejected_meta_is_echoed() {
     let otas = server().await;
-    let answer = open(&otas, r#"{"secret": "of the user", "nul": "\u0000"}"#).expect("an answer");
-    assert!(answer.word().contains("of the user"));
+    let response = open(&otas, r#"{"secret": "of the user", "nul": "\u0000"}"#).unwrap();
+    assert!(response.description().contains("of the user"));
 }
 
 #[tokio::test]
@@ -74,15 +74,19 @@ async fn a_body_may_have_2621440_bytes_and_not_one_more() {
         let frame = r#"{"project_id":"","path":"/","method":"G","status_code":1,"latency_ms":1,"error":""}"#;
         frame.replace(r#""error":"""#, &format!(r#""error":"{}""#, "a".repeat(size - frame.len())))
     };
-    assert_eq!(log_body(&otas, &token, body(LARGEST).as_bytes()).expect("an answer").status, 201);
-    assert!(is_page(&log_body(&otas, &token, body(LARGEST + 1).as_bytes()).expect("an answer"), 400));
+    assert_eq!(log_body(&otas, &token, body(LARGEST).as_bytes()).unwrap().status, 201);
+    assert!(is_page(&log_body(&otas, &token, body(LARGEST + 1).as_bytes()).unwrap(), 400));
     assert!(is_page(&create(&otas, &vec![b' '; LARGEST + 1]), 400));
-    let answer = send(&otas.uasam(), "POST", CREATE, &[], Some(&vec![b' '; LARGEST + 1])).expect("an answer");
-    assert_eq!((answer.status, answer.word().as_str()), (401, "invalid_agent_key"), "the key is looked at first");
+    let response = send(&otas.uasam(), "POST", CREATE, &[], Some(&vec![b' '; LARGEST + 1])).unwrap();
+    assert_eq!(
+        (response.status, response.description().as_str()),
+        (401, "invalid_agent_key"),
+        "the key is checked first"
+    );
 }
 
 #[tokio::test]
-async fn what_comes_in_chunks_is_lost() {
+async fn a_chunked_body_is_lost() {
     let otas = server().await;
     let (key, token) = (otas.agent_key(), token(&otas));
     let chunked = |path: &str, token: &str, chunks: &str| {
@@ -91,20 +95,20 @@ async fn what_comes_in_chunks_is_lost() {
         format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
     };
     let bytes = chunked(CREATE, "", "c\r\n{\"meta\":{\"a\"\r\n5;x=y\r\n:1}} \r\n");
-    let answer = parse(&exchange(otas.uasam().addr(), bytes.as_bytes()).expect("bytes")).expect("an answer");
-    assert_eq!(answer.status, 200);
+    let response = parse(&exchange(otas.uasam().addr(), bytes.as_bytes()).unwrap()).unwrap();
+    assert_eq!(response.status, 200);
     assert_eq!(otas.sessions()[1].meta, json!({}));
-    let kept_alive = bytes.replace("Connection: close\r\n", ""); // the connection ends all the same
+    let kept_alive = bytes.replace("Connection: close\r\n", ""); // the connection is closed anyway
     assert!(exchange(otas.uasam().addr(), kept_alive.as_bytes()).is_ok());
     assert!(otas.requests().last().is_some_and(|request| request.body == b"{\"meta\":{\"a\":1}} "));
     let bytes =
         chunked("/api/v1/backend/log/agent/", &format!("X-OTAS-AGENT-SESSION-TOKEN: {token}\r\n"), "2\r\n{}\r\n");
-    let answer = parse(&exchange(otas.brain().addr(), bytes.as_bytes()).expect("bytes")).expect("an answer");
-    assert_eq!((answer.status, answer.word().as_str()), (400, "missing_required_fields"));
+    let response = parse(&exchange(otas.brain().addr(), bytes.as_bytes()).unwrap()).unwrap();
+    assert_eq!((response.status, response.description().as_str()), (400, "missing_required_fields"));
 }
 
 #[tokio::test]
-async fn fields_of_an_event_are_coerced_or_refused_as_by_django_and_postgresql() {
+async fn event_fields_are_coerced_or_rejected_as_by_the_real_brain() {
     let otas = server().await;
     let token = token(&otas);
     let at = |length: usize| "ä".repeat(length);
@@ -140,22 +144,22 @@ async fn fields_of_an_event_are_coerced_or_refused_as_by_django_and_postgresql()
         (r#""custom_properties": "\udc00""#.to_owned(), false),
         (r#""query_params": "\udc00""#.to_owned(), false),
     ] {
-        let answer = log(&otas, &token, &format!(", {fields}")).expect("an answer"); // the last of equal keys wins
+        let response = log(&otas, &token, &format!(", {fields}")).unwrap(); // the last of several equal keys wins
         let expected = if stored { (201, "event_captured") } else { (500, "event_capture_failed") };
         let shown = &fields[..fields.char_indices().nth(60).map_or(fields.len(), |(at, _)| at)];
-        assert_eq!((answer.status, answer.word().as_str()), expected, "{shown}");
+        assert_eq!((response.status, response.description().as_str()), expected, "{shown}");
     }
 }
 
 #[tokio::test]
-async fn values_come_back_as_the_columns_keep_them() {
+async fn values_are_returned_as_the_columns_store_them() {
     let otas = server().await;
     let token = token(&otas);
     let fields = r#", "status_code": "404", "latency_ms": "7", "request_headers": {"a": [null, true, 1.0]}, "error": 5,
         "metadata": {"bb": 1e20, "a": 1.50}, "custom_properties": "text", "method": "GET                     ""#;
-    log(&otas, &token, fields).expect("an answer");
-    let session = otas.session_of(&token).expect("a session");
-    let event = list(&otas, &format!("session_id={session}")).expect("an answer").json()["events"][0].clone();
+    log(&otas, &token, fields).unwrap();
+    let session = otas.session_of(&token).unwrap();
+    let event = list(&otas, &format!("session_id={session}")).unwrap().json()["events"][0].clone();
     assert_eq!(event["status_code"], 404);
     assert_eq!(event["latency_ms"], json!(7.0));
     assert_eq!(event["request_headers"], "{'a': [None, True, 1.0]}");
@@ -167,25 +171,25 @@ async fn values_come_back_as_the_columns_keep_them() {
 }
 
 #[tokio::test]
-async fn a_latency_that_is_no_number_breaks_every_read_of_its_session() {
+async fn a_latency_that_is_not_finite_breaks_every_read_of_the_session() {
     let otas = server().await;
     for latency in ["NaN", "-Infinity", "1e999", "\"nan\""] {
         let token = token(&otas);
-        let answer = log(&otas, &token, &format!(r#", "latency_ms": {latency}"#)).expect("an answer");
-        assert_eq!(answer.status, 201, "{latency}");
-        let session = otas.session_of(&token).expect("a session");
-        let answer = list(&otas, &format!("session_id={session}")).expect("an answer");
-        assert_eq!(answer.status, 200);
-        assert!(serde_json::from_slice::<serde_json::Value>(&answer.body).is_err(), "{}", answer.text());
+        let response = log(&otas, &token, &format!(r#", "latency_ms": {latency}"#)).unwrap();
+        assert_eq!(response.status, 201, "{latency}");
+        let session = otas.session_of(&token).unwrap();
+        let response = list(&otas, &format!("session_id={session}")).unwrap();
+        assert_eq!(response.status, 200);
+        assert!(serde_json::from_slice::<serde_json::Value>(&response.body).is_err(), "{}", response.text());
         assert!(!otas.events(&session)[0].latency_ms.is_finite());
     }
 }
 
 #[tokio::test]
-async fn an_events_body_that_is_no_object_is_searched_as_python_searches_it() {
+async fn a_log_body_that_is_not_an_object_is_searched_as_by_python() {
     let otas = server().await;
     let token = token(&otas);
-    for (body, status, word) in [
+    for (body, status, description) in [
         (r#"["project_id"]"#, 400, "missing_required_fields"),
         (r#"["project_id", "path", "method", "status_code", "latency_ms"]"#, 500, "event_capture_failed"),
         (r#""project_id path method status_code latency_ms""#, 500, "event_capture_failed"),
@@ -193,63 +197,62 @@ async fn an_events_body_that_is_no_object_is_searched_as_python_searches_it() {
         ("", 400, "missing_required_fields"),
         ("{", 400, "invalid_json"),
     ] {
-        let answer = log_body(&otas, &token, body.as_bytes()).expect("an answer");
-        assert_eq!((answer.status, answer.word().as_str()), (status, word), "{body}");
+        let response = log_body(&otas, &token, body.as_bytes()).unwrap();
+        assert_eq!((response.status, response.description().as_str()), (status, description), "{body}");
     }
     for body in ["5", "null", "true", "1.5"] {
-        assert!(is_page(&log_body(&otas, &token, body.as_bytes()).expect("an answer"), 500), "{body}");
+        assert!(is_page(&log_body(&otas, &token, body.as_bytes()).unwrap(), 500), "{body}");
     }
 }
 
 #[tokio::test]
-async fn limits_of_a_list_are_read_as_python_reads_integers() {
+async fn limits_are_parsed_as_python_parses_integers() {
     let otas = server().await;
     let token = token(&otas);
     for _ in 0..3 {
-        log(&otas, &token, "").expect("an answer");
+        log(&otas, &token, "").unwrap();
     }
-    let session = otas.session_of(&token).expect("a session");
+    let session = otas.session_of(&token).unwrap();
     for (limit, count) in
         [("&limit=2", 2), ("&limit=%2B2", 2), ("&limit=-5", 1), ("&limit=+2+", 2), ("&limit=1&limit=3", 3), ("", 3)]
     {
-        let answer = list(&otas, &format!("session_id={session}{limit}")).expect("an answer").json();
-        assert_eq!(answer["count"], count, "{limit}");
+        let response = list(&otas, &format!("session_id={session}{limit}")).unwrap().json();
+        assert_eq!(response["count"], count, "{limit}");
     }
     for limit in ["", "x", "1.5", "1e2", "0x1"] {
-        let answer = list(&otas, &format!("session_id={session}&limit={limit}")).expect("an answer");
-        assert_eq!((answer.status, answer.word().as_str()), (400, "limit must be an integer"), "{limit}");
+        let response = list(&otas, &format!("session_id={session}&limit={limit}")).unwrap();
+        assert_eq!((response.status, response.description().as_str()), (400, "limit must be an integer"), "{limit}");
     }
     let upper = session.to_uppercase();
-    let answer = list(&otas, &format!("session_id={upper}")).expect("an answer").json();
-    assert_eq!((&answer["count"], &answer["session_id"]), (&0.into(), &upper.into()), "ids are compared as text");
+    let response = list(&otas, &format!("session_id={upper}")).unwrap().json();
+    assert_eq!((&response["count"], &response["session_id"]), (&0.into(), &upper.into()), "ids are compared as text");
 }
 
 #[tokio::test]
-async fn the_earliest_500_events_are_all_that_brain_shows() {
+async fn brain_returns_the_earliest_500_events_and_no_more() {
     let otas = server().await;
     let token = token(&otas);
     for number in 0..502 {
-        log(&otas, &token, &format!(r#", "path": "/{number}""#)).expect("an answer");
+        log(&otas, &token, &format!(r#", "path": "/{number}""#)).unwrap();
     }
-    let session = otas.session_of(&token).expect("a session");
+    let session = otas.session_of(&token).unwrap();
     for (limit, count) in [("", 200), ("&limit=501", 500)] {
-        let answer = list(&otas, &format!("session_id={session}{limit}")).expect("an answer").json();
-        let paths: Vec<_> = answer["events"].as_array().into_iter().flatten().map(|event| &event["path"]).collect();
-        assert_eq!((paths.len(), &answer["count"]), (count, &count.into()));
+        let response = list(&otas, &format!("session_id={session}{limit}")).unwrap().json();
+        let paths: Vec<_> = response["events"].as_array().into_iter().flatten().map(|event| &event["path"]).collect();
+        assert_eq!((paths.len(), &response["count"]), (count, &count.into()));
         assert!(paths.iter().enumerate().all(|(number, path)| **path == format!("/{number}")));
     }
-    assert_eq!(otas.events(&session).len(), 502, "the test sees all of them");
+    assert_eq!(otas.events(&session).len(), 502, "tests see all of them");
 }
 
 #[tokio::test]
-async fn methods_and_slashes_are_minded_as_django_minds_them() {
+async fn methods_and_slashes_are_treated_as_django_treats_them() {
     let otas = server().await;
     let key = otas.agent_key();
     let good = [("X-OTAS-AGENT-KEY", key.as_str())];
-    let uasam = |method: &str, path: &str, headers: &[(&str, &str)]| {
-        send(&otas.uasam(), method, path, headers, None).expect("an answer")
-    };
-    assert_eq!(uasam("GET", CREATE, &[]).word(), "invalid_agent_key", "the key is looked at before the method");
+    let uasam =
+        |method: &str, path: &str, headers: &[(&str, &str)]| send(&otas.uasam(), method, path, headers, None).unwrap();
+    assert_eq!(uasam("GET", CREATE, &[]).description(), "invalid_agent_key", "the key is checked before the method");
     let refused = uasam("PUT", CREATE, &good);
     assert_eq!((refused.status, refused.header("allow")), (405, Some("POST, OPTIONS")));
     assert_eq!(uasam("OPTIONS", CREATE, &good).status, 200);
@@ -258,12 +261,13 @@ async fn methods_and_slashes_are_minded_as_django_minds_them() {
     let page = uasam("POST", "/api/agent/v1/session/create", &good);
     assert!(is_page(&page, 500) && page.text().contains(&key), "the page shows the key");
     let page = uasam("POST", "/api/agent/v1/session/create", &[good[0], ("Accept", "application/json")]);
-    assert_eq!(page.header("content-type"), Some("text/plain; charset=utf-8"), "no HTML for who does not accept it");
-    assert!(is_page(&uasam("POST", "/api/agent/v1/nothing/", &[]), 404));
-    assert!(
-        is_page(&send(&otas.brain(), "POST", CREATE, &good, None).expect("an answer"), 404),
-        "UASAM's, not Brain's"
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/plain; charset=utf-8"),
+        "no HTML for a client that does not accept it"
     );
+    assert!(is_page(&uasam("POST", "/api/agent/v1/nothing/", &[]), 404));
+    assert!(is_page(&send(&otas.brain(), "POST", CREATE, &good, None).unwrap(), 404), "UASAM's, not Brain's");
 }
 
 #[tokio::test]
@@ -271,29 +275,29 @@ async fn one_connection_serves_many_requests() {
     let otas = server().await;
     let key = otas.agent_key();
     let headers = [("X-OTAS-AGENT-KEY", key.as_str()), ("Expect", "100-continue")];
-    let last = String::from_utf8(request("POST", CREATE, &headers, Some(b"{}"))).expect("text");
+    let last = String::from_utf8(request("POST", CREATE, &headers, Some(b"{}"))).unwrap();
     let first = last.replace("Connection: close\r\n", "");
-    let bytes = exchange(otas.uasam().addr(), format!("{first}{first}{last}").as_bytes()).expect("bytes");
+    let bytes = exchange(otas.uasam().addr(), format!("{first}{first}{last}").as_bytes()).unwrap();
     let text = String::from_utf8_lossy(&bytes);
     assert_eq!((text.matches("HTTP/1.1 100 ").count(), text.matches("HTTP/1.1 200 ").count()), (3, 3));
     assert_eq!(otas.sessions().len(), 3);
 }
 
 #[tokio::test]
-async fn json_may_nest_as_deep_as_python_takes_it() {
+async fn json_may_be_nested_as_deep_as_python_allows() {
     let otas = server().await;
     let token = token(&otas);
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    assert_eq!(open(&otas, &nested(954)).expect("an answer").status, 200);
-    assert_eq!(open(&otas, &nested(955)).expect("an answer").status, 500);
-    assert_eq!(log(&otas, &token, &format!(r#", "metadata": {}"#, nested(950))).expect("an answer").status, 201);
+    assert_eq!(open(&otas, &nested(954)).unwrap().status, 200);
+    assert_eq!(open(&otas, &nested(955)).unwrap().status, 500);
+    assert_eq!(log(&otas, &token, &format!(r#", "metadata": {}"#, nested(950))).unwrap().status, 201);
     assert!(is_page(&create(&otas, "[".repeat(100_000).as_bytes()), 500));
-    let session = otas.session_of(&token).expect("a session");
+    let session = otas.session_of(&token).unwrap();
     assert!(otas.sessions()[1].meta.is_array() && otas.events(&session)[0].metadata.is_array());
 }
 
 #[tokio::test]
-async fn whatever_bytes_arrive_the_servers_go_on() {
+async fn no_bytes_stop_the_services() {
     let otas = server().await;
     let mut state: u64 = 42;
     let mut random = |below: u64| {
@@ -309,17 +313,17 @@ async fn whatever_bytes_arrive_the_servers_go_on() {
     for _ in 0..300 {
         let mut bytes = good.clone();
         for _ in 0..=random(4) {
-            let at = usize::try_from(random(bytes.len() as u64)).expect("an index");
+            let at = usize::try_from(random(bytes.len() as u64)).unwrap();
             match random(3) {
-                0 => bytes[at] = u8::try_from(random(256)).expect("a byte"),
+                0 => bytes[at] = u8::try_from(random(256)).unwrap(),
                 1 => bytes.truncate(at.max(1)),
-                _ => bytes.insert(at, u8::try_from(random(256)).expect("a byte")),
+                _ => bytes.insert(at, u8::try_from(random(256)).unwrap()),
             }
         }
-        let mut stream = std::net::TcpStream::connect(otas.uasam().addr()).expect("a connection");
+        let mut stream = std::net::TcpStream::connect(otas.uasam().addr()).unwrap();
         let _ = std::io::Write::write_all(&mut stream, &bytes);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
     }
-    assert_eq!(open(&otas, "{}").expect("an answer").status, 200);
+    assert_eq!(open(&otas, "{}").unwrap().status, 200);
 }

@@ -1,4 +1,4 @@
-//! The local OTAS as a guest in somebody's test: it starts under any runtime, tells what it saw, and leaves nothing behind.
+//! A local OTAS within a test: it starts in any runtime, reports what it received, and leaves nothing behind.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -8,29 +8,29 @@ use otas_local::{Server, Service};
 use crate::support::{log, open, token};
 
 #[test]
-fn it_answers_while_the_tests_own_runtime_is_blocked() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a bare runtime");
+fn it_responds_while_the_runtime_of_the_test_is_blocked() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let otas = Server::start().await.expect("a local OTAS");
-        assert_eq!(open(&otas, "{}").expect("an answer").status, 200); // a blocking client, on the only thread
+        let otas = Server::start().await.unwrap();
+        assert_eq!(open(&otas, "{}").unwrap().status, 200); // a blocking client, on the only thread
     });
 }
 
 #[test]
 fn it_outlives_the_runtime_that_started_it() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let otas = runtime.block_on(Server::start()).expect("a local OTAS");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let otas = runtime.block_on(Server::start()).unwrap();
     drop(runtime);
-    assert_eq!(open(&otas, "{}").expect("an answer").status, 200);
+    assert_eq!(open(&otas, "{}").unwrap().status, 200);
 }
 
 #[tokio::test]
 async fn both_ports_are_closed_when_the_last_clone_is_dropped() {
-    let otas = Server::start().await.expect("a local OTAS");
+    let otas = Server::start().await.unwrap();
     let (uasam, brain) = (otas.uasam().addr(), otas.brain().addr());
     let clone = otas.clone();
     drop(otas);
-    assert_eq!(open(&clone, "{}").expect("an answer").status, 200);
+    assert_eq!(open(&clone, "{}").unwrap().status, 200);
     let control = clone.uasam();
     drop(clone);
     assert!(TcpStream::connect(uasam).is_err() && TcpStream::connect(brain).is_err());
@@ -38,19 +38,19 @@ async fn both_ports_are_closed_when_the_last_clone_is_dropped() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_an_error_that_names_it() {
-    let otas = Server::start().await.expect("a local OTAS");
+async fn an_address_in_use_is_an_error_that_names_it() {
+    let otas = Server::start().await.unwrap();
     let taken = otas.brain().addr();
-    let error = Server::builder().brain_addr(taken).start().await.expect_err("taken");
+    let error = Server::builder().brain_addr(taken).start().await.unwrap_err();
     assert!(error.to_string().contains(&taken.to_string()), "{error}");
 }
 
 #[tokio::test]
-async fn it_tells_what_it_has_seen() {
-    let otas = Server::start().await.expect("a local OTAS");
-    open(&otas, r#"{"n": 1}"#).expect("an answer");
+async fn it_reports_what_it_has_received() {
+    let otas = Server::start().await.unwrap();
+    open(&otas, r#"{"n": 1}"#).unwrap();
     let token = token(&otas);
-    log(&otas, &token, r#", "error": "broken", "metadata": {"k": [1, "x"]}"#).expect("an answer");
+    log(&otas, &token, r#", "error": "broken", "metadata": {"k": [1, "x"]}"#).unwrap();
     let sessions = otas.sessions();
     assert_eq!(sessions.iter().map(|session| session.meta.to_string()).collect::<Vec<_>>(), [r#"{"n":1}"#, "{}"]);
     assert_eq!(otas.session_of(&token).as_ref(), Some(&sessions[1].id));
@@ -71,9 +71,9 @@ async fn it_tells_what_it_has_seen() {
 
 #[tokio::test]
 async fn no_debug_output_shows_a_secret() {
-    let otas = Server::start().await.expect("a local OTAS");
+    let otas = Server::start().await.unwrap();
     let token = token(&otas);
-    log(&otas, &token, "").expect("an answer");
+    log(&otas, &token, "").unwrap();
     let shown = format!("{otas:?} {:?} {:?} {:?}", otas.uasam(), Server::builder(), otas.requests());
     for secret in
         [otas.agent_key(), token, otas.user_token().to_owned(), otas.sdk_key().to_owned(), "some-jwt".to_owned()]
@@ -83,22 +83,47 @@ async fn no_debug_output_shows_a_secret() {
 }
 
 #[tokio::test]
-async fn tokens_live_as_long_as_was_asked_for() {
-    let otas = Server::builder().token_lifetime(Duration::from_secs(60)).start().await.expect("a local OTAS");
+async fn tokens_are_valid_for_as_long_as_was_set() {
+    let otas = Server::builder().token_lifetime(Duration::from_secs(60)).start().await.unwrap();
     let token = token(&otas);
-    assert_eq!(log(&otas, &token, "").expect("an answer").status, 201);
+    assert_eq!(log(&otas, &token, "").unwrap().status, 201);
     otas.brain().advance_clock(Duration::from_secs(61));
-    assert_eq!(log(&otas, &token, "").expect("an answer").word(), "invalid_or_expired_token");
+    assert_eq!(log(&otas, &token, "").unwrap().description(), "invalid_or_expired_token");
     assert_eq!(otas.session_of(&token), None);
 }
 
 #[tokio::test]
 async fn a_thousand_sessions_can_be_opened_at_once() {
-    let otas = Server::start().await.expect("a local OTAS");
+    let otas = Server::start().await.unwrap();
     std::thread::scope(|scope| {
-        let opening = |_| scope.spawn(|| (0..20).all(|_| open(&otas, "{}").is_ok_and(|answer| answer.status == 200)));
+        let opening =
+            |_| scope.spawn(|| (0..20).all(|_| open(&otas, "{}").is_ok_and(|response| response.status == 200)));
         let threads: Vec<_> = (0..50).map(opening).collect();
-        assert!(threads.into_iter().all(|thread| thread.join().expect("no panic")));
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
     });
     assert_eq!(otas.sessions().len(), 1000);
+}
+
+#[tokio::test]
+async fn the_environment_names_the_server_and_its_credentials() {
+    let otas = Server::builder().project_domain("http://127.0.0.1:9000").start().await.unwrap();
+    let env = std::collections::BTreeMap::from_iter(otas.env());
+    assert_eq!(env["OTAS_UASAM_URL"], otas.uasam_url());
+    assert_eq!(env["OTAS_BRAIN_URL"], otas.brain_url());
+    assert_eq!(env["OTAS_PROJECT_ID"], otas.project_id());
+    assert_eq!(env["OTAS_PROJECT_DOMAIN"], "http://127.0.0.1:9000");
+    assert_eq!(env["OTAS_USER_TOKEN"], otas.user_token());
+    otas.rotate_key();
+    assert_ne!(env["OTAS_AGENT_KEY"], otas.agent_key());
+    assert_eq!(std::collections::BTreeMap::from_iter(otas.env())["OTAS_AGENT_KEY"], otas.agent_key());
+}
+
+#[tokio::test]
+async fn the_most_recent_requests_are_kept() {
+    let otas = Server::builder().keep_requests(2).start().await.unwrap();
+    for meta in ["1", "2", "3"] {
+        open(&otas, meta).unwrap();
+    }
+    let bodies = otas.requests().into_iter().map(|request| String::from_utf8(request.body).unwrap());
+    assert_eq!(bodies.collect::<Vec<_>>(), [r#"{"meta": 2}"#, r#"{"meta": 3}"#]);
 }

@@ -1,4 +1,4 @@
-//! A plain blocking HTTP client over a socket: it sends any bytes, and shows any answer as it came.
+//! A blocking HTTP client over a plain socket, which sends any bytes and shows any response unchanged.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -7,15 +7,15 @@ use std::time::Duration;
 use otas_local::{Control, Server};
 use serde_json::Value;
 
-/// An answer, as far as it came.
+/// A response, as far as it arrived.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(':'));
         lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
@@ -29,19 +29,19 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// The word by which the servers tell an outcome.
-    pub(crate) fn word(&self) -> String {
+    /// The `status_description`, which identifies the outcome.
+    pub(crate) fn description(&self) -> String {
         self.json()["status_description"].as_str().unwrap_or_default().to_owned()
     }
 }
 
-/// Sends bytes on a fresh connection and reads what comes until its end.
+/// Sends bytes on a new connection and reads until it is closed.
 pub(crate) fn exchange(addr: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(request)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).map(|_| answer)
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).map(|_| response)
 }
 
 pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Vec<u8> {
@@ -55,12 +55,12 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
     [head.as_bytes(), b"\r\n", body.unwrap_or_default()].concat()
 }
 
-pub(crate) fn parse(bytes: &[u8]) -> io::Result<Answer> {
+pub(crate) fn parse(bytes: &[u8]) -> io::Result<Response> {
     let text = String::from_utf8_lossy(bytes);
     let end = text.find("\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
     let head = text[..end].to_owned();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
-    Ok(Answer { status, head, body: bytes[end + 4..].to_vec() })
+    Ok(Response { status, head, body: bytes[end + 4..].to_vec() })
 }
 
 pub(crate) fn send(
@@ -69,39 +69,39 @@ pub(crate) fn send(
     path: &str,
     headers: &[(&str, &str)],
     body: Option<&[u8]>,
-) -> io::Result<Answer> {
+) -> io::Result<Response> {
     parse(&exchange(control.addr(), &request(method, path, headers, body))?)
 }
 
-/// Opens a session as the server's own agent.
-pub(crate) fn open(otas: &Server, meta: &str) -> io::Result<Answer> {
+/// Opens a session as the handle's agent.
+pub(crate) fn open(otas: &Server, meta: &str) -> io::Result<Response> {
     let body = format!("{{\"meta\": {meta}}}");
     let key = otas.agent_key();
     send(&otas.uasam(), "POST", "/api/agent/v1/session/create/", &[("X-OTAS-AGENT-KEY", &key)], Some(body.as_bytes()))
 }
 
-/// The token of a fresh session.
+/// The token of a new session.
 pub(crate) fn token(otas: &Server) -> String {
-    let answer = open(otas, "{}").expect("a session");
-    answer.json()["response"]["jwt_token"].as_str().expect("a token").to_owned()
+    let response = open(otas, "{}").unwrap();
+    response.json()["response"]["jwt_token"].as_str().unwrap().to_owned()
 }
 
-/// Logs an event with these further fields, written as JSON.
-pub(crate) fn log(otas: &Server, token: &str, fields: &str) -> io::Result<Answer> {
+/// Logs an event with these additional fields, written as JSON.
+pub(crate) fn log(otas: &Server, token: &str, fields: &str) -> io::Result<Response> {
     let body = format!(
         r#"{{"project_id": "", "path": "/p", "method": "GET", "status_code": 200, "latency_ms": 1.5{fields}}}"#
     );
     log_body(otas, token, body.as_bytes())
 }
 
-pub(crate) fn log_body(otas: &Server, token: &str, body: &[u8]) -> io::Result<Answer> {
+pub(crate) fn log_body(otas: &Server, token: &str, body: &[u8]) -> io::Result<Response> {
     let key = otas.agent_key();
     let headers = [("X-OTAS-AGENT-KEY", key.as_str()), ("X-OTAS-AGENT-SESSION-TOKEN", token)];
     send(&otas.brain(), "POST", "/api/v1/backend/log/agent/", &headers, Some(body))
 }
 
-/// Brain's list of a session's events, as the auditor gets it.
-pub(crate) fn list(otas: &Server, query: &str) -> io::Result<Answer> {
+/// Lists a session's events as the project's owner.
+pub(crate) fn list(otas: &Server, query: &str) -> io::Result<Response> {
     let (agent, project) = (otas.agent_id(), otas.project_id());
     let headers = [
         ("X-OTAS-USER-TOKEN", otas.user_token()),
