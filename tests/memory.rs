@@ -2,8 +2,8 @@
 
 use std::alloc::System;
 
-use otas::testing::Server;
-use otas::{Client, Session};
+use otas::{Client, Config, Session};
+use otas_local::Server;
 use serde_json::json;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -17,7 +17,7 @@ fn an_open_session_holds_less_than_a_kibibyte() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (_otas, client, sessions) = runtime.block_on(async {
         let otas = Server::start().await.unwrap();
-        let client = Client::new(otas.config().unwrap()).unwrap();
+        let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
         let mut sessions: Vec<Session> = Vec::with_capacity(SESSIONS);
         for _ in 0..SESSIONS {
             let session = client.open(json!({})).await.unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use otas::reqwest;
-use otas::testing::{Fault, Server};
+use otas_local::{Fault, Server};
 use serde_json::json;
 
 /// The example as a process of its own. It is ended with the test.
@@ -92,7 +92,7 @@ async fn asked_twenty(otas: &Server, deadline: u32) -> Agent {
 #[tokio::test]
 async fn on_sigterm_everything_queued_is_delivered_before_the_deadline() {
     let otas = Server::start().await.unwrap();
-    otas.brain().fail_share(1.0, Fault::Late(Duration::from_millis(100)), 1);
+    otas.brain().fail_randomly(1.0, Fault::Late(Duration::from_millis(100)), 1);
     let agent = asked_twenty(&otas, 30).await;
     agent.send("-TERM");
     let said = agent.end().await;
@@ -103,7 +103,7 @@ async fn on_sigterm_everything_queued_is_delivered_before_the_deadline() {
 #[tokio::test]
 async fn what_cannot_be_delivered_by_the_deadline_is_counted_as_left_and_nothing_else() {
     let otas = Server::start().await.unwrap();
-    otas.brain().go_down().unwrap();
+    otas.brain().stop().unwrap();
     let agent = asked_twenty(&otas, 1).await;
     let began = Instant::now();
     agent.send("-INT"); // Ctrl-C

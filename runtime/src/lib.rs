@@ -82,15 +82,14 @@ mod token;
 mod error;
 mod backoff;
 mod sync;
-#[cfg_attr(not(feature = "testing"), expect(unreachable_pub, dead_code, reason = "public as `testing::World` alone"))]
-mod world;
+#[cfg_attr(not(feature = "test-util"), expect(unreachable_pub, dead_code, reason = "public with `test-util` alone"))]
+mod clock;
 mod text;
 mod warn;
 
-#[cfg(feature = "testing")]
-pub mod testing;
-
 pub use client::Client;
+#[cfg(feature = "test-util")]
+pub use clock::Clock;
 pub use config::{Config, ConfigBuilder};
 pub use context::global::{FlushGuard, flush, init, shutdown};
 pub use context::propagate::{InSession, SessionExt, spawn, spawn_blocking};

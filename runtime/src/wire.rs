@@ -26,9 +26,6 @@ pub(crate) mod header {
 pub(crate) mod path {
     /// UASAM: opens a session.
     pub(crate) const CREATE_SESSION: &str = "/api/agent/v1/session/create/";
-    /// UASAM: returns the project and the agent of a key. Only the local servers need it.
-    #[cfg(feature = "testing")]
-    pub(crate) const VERIFY_KEY: &str = "/api/agent/v1/auth/verify/";
     /// UASAM: lists an agent's sessions.
     pub(crate) const LIST_SESSIONS: &str = "/api/agent/v1/sessions/list/";
     /// Brain: stores one event.

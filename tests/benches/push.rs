@@ -6,8 +6,8 @@
 use std::alloc::System;
 use std::time::Instant;
 
-use otas::testing::Server;
-use otas::{Client, http, reqwest};
+use otas::{Client, Config, http, reqwest};
+use otas_local::Server;
 use site::{BODY, site};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -31,7 +31,7 @@ fn main() {
     let callers = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let otas = servers.block_on(Server::builder().project_domain("https://inside.example").start()).unwrap();
     let url = servers.block_on(site());
-    let client = Client::new(otas.config().unwrap()).unwrap();
+    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     callers.block_on(compare(&otas, &client, &url));
 }
 
@@ -40,12 +40,12 @@ async fn compare(otas: &Server, client: &Client, url: &str) {
     let bare = reqwest::Client::builder().no_proxy().build().unwrap();
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        otas.brain().go_down().unwrap();
+        otas.brain().stop().unwrap();
         without.extend(round(async || bare.post(url).body(&BODY[..]).send().await.unwrap()).await);
         with.extend(session.scope(round(async || http::post(url).body(&BODY[..]).send().await.unwrap())).await);
         assert_eq!(client.stats().pending as usize, ANSWERS);
-        otas.brain().come_back().unwrap();
-        assert!(client.flush(std::time::Duration::from_secs(60)).await.is_empty());
+        otas.brain().restart().unwrap();
+        assert!(client.flush(std::time::Duration::from_secs(60)).await.is_ok());
     }
     let (without, with) = (median(&without), median(&with));
     println!("a drop of an answer  {:>14} {:>12}", "nanoseconds", "allocations");

@@ -198,7 +198,7 @@ async fn under_fail_a_meta_that_is_no_object_is_the_failure() -> Test {
 
     let failed = otas.client.scope(body()).await;
 
-    assert!(failed.is_err_and(|error| error.is_meta()));
+    assert!(failed.is_err_and(|error| error.is_invalid_meta()));
     assert!(otas.metas().is_empty());
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use otas::audit::Reader;
-use otas::testing::{Fault, Server};
-use otas::{Client, Error, SessionId};
+use otas::{Client, Config, Error, SessionId};
+use otas_local::{Fault, Server};
 use serde_json::json;
 
 use crate::support::{Site, otas_around};
@@ -12,7 +12,7 @@ use crate::support::{Site, otas_around};
 const SOON: Duration = Duration::from_secs(30);
 
 fn reader(otas: &Server) -> Reader {
-    Reader::new(&otas.config().unwrap()).unwrap()
+    Reader::new(&Config::from_vars(otas.env()).unwrap()).unwrap()
 }
 
 /// A session that called the outside at these paths, delivered.
@@ -25,7 +25,7 @@ async fn run(client: &Client, site: &Site, paths: &[&str]) -> SessionId {
             }
         })
         .await;
-    assert!(client.flush(SOON).await.is_empty(), "{}", client.stats());
+    assert!(client.flush(SOON).await.is_ok(), "{}", client.stats());
     session.id()
 }
 
@@ -57,7 +57,7 @@ async fn sessions_and_their_calls_are_read_back() {
     assert_eq!((event.method.as_str(), event.status, event.response_size), ("GET", 200, 5));
     assert!(event.id.is_some() && event.started_at.is_some() && event.arrived_at.is_some() && event.latency.is_some());
     assert_eq!(event.fields["query_params"], "x=1");
-    assert!(!events.is_cut());
+    assert!(!events.is_truncated());
     assert!(reader(&otas).events(&otas.agent_id(), &second).await.unwrap().is_empty());
 }
 
@@ -77,13 +77,13 @@ async fn a_timeline_shows_each_call_once_in_the_order_of_starts() {
     // Completed, and so delivered, in the opposite order.
     late.text().await.unwrap();
     early.text().await.unwrap();
-    while !client.flush(SOON).await.is_empty() {}
+    while !client.flush(SOON).await.is_ok() {}
 
     let timeline = reader(&otas).timeline(&otas.agent_id(), &session.id()).await.unwrap();
 
     let paths: Vec<_> = timeline.entries().iter().map(|entry| entry.event.path.as_str()).collect();
     assert_eq!(paths, ["/early", "/late"]);
-    assert_eq!(timeline.repeats(), 1);
+    assert_eq!(timeline.duplicates(), 1);
     let text = timeline.to_string();
     assert!(text.lines().next().unwrap().contains("+0.000s GET    localhost:"), "{text}");
 }
@@ -94,7 +94,7 @@ async fn a_session_with_more_events_than_brain_shows_says_so() {
     let session = client.open(json!({})).await.unwrap();
     log(&otas, &session, 501, 1.0).await;
     let events = reader(&otas).events(&otas.agent_id(), &session.id()).await.unwrap();
-    assert_eq!((events.len(), events.is_cut()), (500, true));
+    assert_eq!((events.len(), events.is_truncated()), (500, true));
 }
 
 #[tokio::test]
@@ -136,13 +136,13 @@ async fn a_reader_needs_a_person_and_a_project() {
 #[tokio::test]
 async fn refusals_say_what_to_do() {
     let otas = Server::start().await.unwrap();
-    let stranger = Reader::new(&otas.config_builder().user_token("wrong").build().unwrap()).unwrap();
+    let stranger = Reader::new(&Config::builder().vars(otas.env()).user_token("wrong").build().unwrap()).unwrap();
     let error = stranger.sessions(&otas.agent_id()).await.unwrap_err();
-    assert!(error.is_refused() && shown(&otas, error).contains("log in again"));
+    assert!(error.is_rejected() && shown(&otas, error).contains("log in again"));
     let error = reader(&otas).sessions("5e0ee8b9-6c5c-4a2a-9d4f-0f4c1c2d3e4f").await.unwrap_err();
-    assert!(error.is_refused() && error.status() == Some(403));
+    assert!(error.is_rejected() && error.status() == Some(403));
     let error = reader(&otas).events(&otas.agent_id(), &"no id".into()).await.unwrap_err();
-    assert!(error.is_refused() && shown(&otas, error).contains("UUID"));
+    assert!(error.is_rejected() && shown(&otas, error).contains("UUID"));
     let error = reader(&otas).events("a\nb", &"no id".into()).await.unwrap_err();
     assert!(error.is_config());
 }
@@ -160,17 +160,17 @@ async fn what_is_no_answer_is_an_error_without_a_word_of_it() {
     ] {
         otas.uasam().fail_next(1, fault.clone());
         let error = reader.sessions(&agent).await.unwrap_err();
-        assert!(error.is_answer(), "{fault:?}: {}", shown(&otas, error));
+        assert!(error.is_unexpected_response(), "{fault:?}: {}", shown(&otas, error));
     }
-    for fault in [Fault::Reset, Fault::NotHttp, Fault::HalfAnswer] {
+    for fault in [Fault::Reset, Fault::NotHttp, Fault::Truncated] {
         otas.uasam().fail_next(1, fault.clone());
         let error = reader.sessions(&agent).await.unwrap_err();
         assert!(error.is_unreachable(), "{fault:?}: {}", shown(&otas, error));
     }
-    otas.uasam().go_down().unwrap();
+    otas.uasam().stop().unwrap();
     let error = reader.events(&agent, &"5e0ee8b9-6c5c-4a2a-9d4f-0f4c1c2d3e4f".into()).await.unwrap_err();
-    assert!(error.is_refused() && error.status() == Some(503), "{}", shown(&otas, error));
-    otas.brain().go_down().unwrap();
+    assert!(error.is_rejected() && error.status() == Some(503), "{}", shown(&otas, error));
+    otas.brain().stop().unwrap();
     let error = reader.events(&agent, &"5e0ee8b9-6c5c-4a2a-9d4f-0f4c1c2d3e4f".into()).await.unwrap_err();
     assert!(error.is_unreachable(), "{}", shown(&otas, error));
 }

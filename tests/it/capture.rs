@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use otas::event::Event;
 use otas::reqwest::StatusCode;
-use otas::testing::Server;
-use otas::{Client, Config, Event, http};
+use otas::{Client, Config, http};
+use otas_local::Server;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -15,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The events of the one session, once they are delivered.
 async fn events(otas: &Server, client: &Client) -> Vec<Value> {
-    assert!(client.flush(10 * SECOND).await.is_empty());
+    assert!(client.flush(10 * SECOND).await.is_ok());
     let session = otas.sessions().remove(0);
     otas.events(&session.id).into_iter().map(|event| event.row).collect()
 }
@@ -304,7 +305,7 @@ async fn a_hook_may_edit_or_drop_an_event_and_a_panic_in_it_drops_the_event() {
             Some(event)
         }
     };
-    let client = Client::new(otas.config_builder().on_event(hook).build().unwrap()).unwrap();
+    let client = Client::new(Config::builder().vars(otas.env()).on_event(hook).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
     for path in ["/drop", "/panic", "/keep"] {
         session.scope(async { http::get(site.outside(path)).await.unwrap().text().await.unwrap() }).await;
@@ -320,7 +321,7 @@ async fn after_the_shutdown_calls_go_out_and_their_events_are_counted_as_dropped
     let site = Site::start().await;
     let (_otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
-    assert!(client.shutdown(SECOND).await.is_empty());
+    assert!(client.shutdown(SECOND).await.is_ok());
     let body = session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
     assert_eq!((body.as_str(), client.stats().dropped.shutdown), ("hello", 1));
 }
@@ -330,13 +331,13 @@ async fn what_cannot_be_delivered_by_the_deadline_is_told_as_left() {
     let site = Site::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
-    otas.brain().go_down().unwrap();
+    otas.brain().stop().unwrap();
     session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
     let started = Instant::now();
-    assert_eq!(client.flush(Duration::from_millis(200)).await.events(), 1);
+    assert_eq!(client.flush(Duration::from_millis(200)).await.unwrap_err().count(), 1);
     assert!(started.elapsed() < 5 * SECOND);
-    otas.brain().come_back().unwrap();
-    assert!(client.flush(30 * SECOND).await.is_empty());
+    otas.brain().restart().unwrap();
+    assert!(client.flush(30 * SECOND).await.is_ok());
     assert_eq!(client.stats().delivered, 1);
 }
 
@@ -366,27 +367,27 @@ async fn a_hook_that_blocks_holds_up_neither_a_session_nor_a_deadline() {
         let _ = held.lock().unwrap().recv();
         Some(event)
     };
-    let client = Client::new(otas.config_builder().on_event(hook).build().unwrap()).unwrap();
+    let client = Client::new(Config::builder().vars(otas.env()).on_event(hook).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
     session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
-    assert_eq!(client.flush(Duration::from_millis(200)).await.events(), 1);
+    assert_eq!(client.flush(Duration::from_millis(200)).await.unwrap_err().count(), 1);
     client.open(json!({})).await.unwrap();
     drop(release);
-    assert!(client.flush(10 * SECOND).await.is_empty());
+    assert!(client.flush(10 * SECOND).await.is_ok());
 }
 
 #[tokio::test]
 async fn an_event_that_nobody_takes_for_fifteen_minutes_is_given_up() {
     let site = Site::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
-    let world = otas::testing::World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = otas::Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
-    otas.brain().go_down().unwrap();
+    otas.brain().stop().unwrap();
     session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
-    assert_eq!(client.flush(Duration::from_millis(300)).await.events(), 1);
-    world.advance(Duration::from_secs(16 * 60));
-    assert!(client.flush(10 * SECOND).await.is_empty());
+    assert_eq!(client.flush(Duration::from_millis(300)).await.unwrap_err().count(), 1);
+    clock.advance(Duration::from_secs(16 * 60));
+    assert!(client.flush(10 * SECOND).await.is_ok());
     assert_eq!((client.stats().dropped.expired, client.stats().pending), (1, 0));
 }
 
@@ -394,11 +395,11 @@ async fn an_event_that_nobody_takes_for_fifteen_minutes_is_given_up() {
 async fn a_call_that_ends_in_a_fork_is_the_other_process_s_to_tell() {
     let site = Site::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
-    let world = otas::testing::World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = otas::Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
     let answer = session.scope(async { http::get(site.outside("/")).await.unwrap() }).await;
-    world.become_process(std::process::id() + 1);
+    clock.set_process_id(std::process::id() + 1);
     answer.text().await.unwrap();
     assert_eq!((client.stats().recorded, otas.event_count()), (0, 0));
 }
@@ -418,7 +419,7 @@ async fn a_thousand_concurrent_sessions_each_have_their_own_call() {
         runs.spawn(async move { (n, client.scope(run(&url, n)).await) });
     }
     let runs = runs.join_all().await;
-    assert!(client.flush(60 * SECOND).await.is_empty());
+    assert!(client.flush(60 * SECOND).await.is_ok());
     assert_eq!((otas.sessions().len(), client.stats().delivered), (1_000, 1_000));
     for (n, id) in runs {
         let queries: Vec<_> = otas.events(&id).into_iter().map(|event| event.row["query_params"].clone()).collect();

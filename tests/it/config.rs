@@ -98,7 +98,7 @@ fn a_key_file_is_read_without_its_line_end_and_a_missing_one_is_named() {
 
 #[tokio::test]
 async fn the_manifest_of_an_agent_is_a_configuration() {
-    let otas = otas::testing::Server::builder().project_domain("https://api.example.com").start().await.unwrap();
+    let otas = otas_local::Server::builder().project_domain("https://api.example.com").start().await.unwrap();
     let path = std::env::temp_dir().join(format!("OtasAgentManifest-{}.md", std::process::id()));
     std::fs::write(&path, otas.manifest()).unwrap();
     let config = Config::from_manifest(&path).unwrap();

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use otas::testing::{Fault, Server};
-use otas::{Client, Stats};
+use otas::Client;
+use otas::stats::Stats;
+use otas_local::{Fault, Server};
 use serde_json::json;
 
 use crate::support::{Site, otas_around};
@@ -19,7 +20,7 @@ fn is_balanced(stats: Stats) -> bool {
 /// Flushes until nothing is pending.
 async fn settle(client: &Client) -> Stats {
     let give_up = std::time::Instant::now() + LONG;
-    while !client.flush(Duration::from_millis(100)).await.is_empty() {
+    while !client.flush(Duration::from_millis(100)).await.is_ok() {
         assert!(std::time::Instant::now() < give_up, "{}", client.stats());
         assert!(is_balanced(client.stats()));
     }
@@ -85,10 +86,10 @@ async fn random_mixtures_of_faults_end_balanced_in_order_and_without_needless_re
         .into_iter()
         .enumerate()
         {
-            brain.fail_share(0.04, fault, seed * 100 + n as u64);
+            brain.fail_randomly(0.04, fault, seed * 100 + n as u64);
         }
         if repeats {
-            brain.fail_share(0.1, Fault::ResetAfterEffect, seed);
+            brain.fail_randomly(0.1, Fault::ResetAfterEffect, seed);
         }
 
         agents(&client, &site, 4, 15).await;
@@ -107,10 +108,10 @@ async fn brain_may_go_down_and_come_back() {
     let (otas, client) = otas_around(&site).await;
     agents(&client, &site, 2, 5).await;
     settle(&client).await;
-    otas.brain().go_down().unwrap();
+    otas.brain().stop().unwrap();
     agents(&client, &site, 3, 10).await;
-    assert_eq!(client.flush(Duration::from_millis(50)).await.events(), 30);
-    otas.brain().come_back().unwrap();
+    assert_eq!(client.flush(Duration::from_millis(50)).await.unwrap_err().count(), 30);
+    otas.brain().restart().unwrap();
 
     let stats = settle(&client).await;
 
@@ -125,10 +126,10 @@ async fn a_uasam_that_is_down_passes() {
     let session = client.open(json!({})).await.unwrap();
     session.scope(async { otas::http::get(site.outside("/1")).send().await.unwrap().bytes().await.unwrap() }).await;
     settle(&client).await;
-    otas.uasam().go_down().unwrap();
+    otas.uasam().stop().unwrap();
     session.scope(async { otas::http::get(site.outside("/2")).send().await.unwrap().bytes().await.unwrap() }).await;
-    assert_eq!(client.flush(Duration::from_millis(100)).await.events(), 1);
-    otas.uasam().come_back().unwrap();
+    assert_eq!(client.flush(Duration::from_millis(100)).await.unwrap_err().count(), 1);
+    otas.uasam().restart().unwrap();
     assert_eq!(settle(&client).await.delivered, 2);
 }
 
@@ -200,11 +201,11 @@ async fn a_client_that_is_dropped_still_delivers() {
 async fn a_slow_brain_holds_up_no_call() {
     let site = Site::start().await;
     let (otas, client) = otas_around(&site).await;
-    otas.brain().fail_share(1.0, Fault::Stall(LONG), 1);
+    otas.brain().fail_randomly(1.0, Fault::Stall(LONG), 1);
     tokio::time::timeout(Duration::from_secs(20), agents(&client, &site, 4, 10)).await.unwrap();
     assert_eq!(client.stats().pending, 40);
     let left = client.shutdown(Duration::from_millis(10)).await;
     let stats = client.stats();
-    assert_eq!((left.events(), stats.pending, stats.dropped.shutdown), (40, 0, 40));
+    assert_eq!((left.unwrap_err().count(), stats.pending, stats.dropped.shutdown), (40, 0, 40));
     assert!(is_balanced(stats));
 }

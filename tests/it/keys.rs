@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use otas::testing::{RequestRecord, Server, World};
-use otas::{Client, Config, ConfigBuilder, http};
+use otas::{Client, Clock, Config, ConfigBuilder, http};
+use otas_local::{ReceivedRequest, Server};
 use serde_json::json;
 
 use crate::support::Site;
@@ -54,7 +54,7 @@ fn with_provider(otas: &Server) -> (Arc<Mutex<Option<String>>>, Arc<AtomicUsize>
     (key, asked, Client::new(config.build().unwrap()).unwrap())
 }
 
-fn keys(requests: &[RequestRecord]) -> Vec<String> {
+fn keys(requests: &[ReceivedRequest]) -> Vec<String> {
     requests.iter().filter_map(|request| request.header("x-otas-agent-key")).map(str::to_owned).collect()
 }
 
@@ -101,7 +101,7 @@ async fn a_session_opened_under_the_old_key_goes_on_and_is_renewed_under_the_new
     let session = client.open(json!({})).await.unwrap();
     *key.lock().unwrap() = Some(otas.rotate_key());
     session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
-    assert!(client.flush(Duration::from_secs(30)).await.is_empty());
+    assert!(client.flush(Duration::from_secs(30)).await.is_ok());
     assert_eq!((otas.events(session.id().as_str()).len(), client.stats().dropped.total()), (1, 0));
     let first = session.id();
     assert_ne!(session.renew().await.unwrap(), first);
@@ -184,8 +184,8 @@ async fn a_key_that_stops_working_is_told_once_with_what_to_do() {
     tracing::subscriber::set_global_default(Listener).unwrap();
     let otas = Server::start().await.unwrap();
     let (file, _) = with_file(&otas);
-    let world = World::new();
-    let config = without_key(&otas).agent_key_file(&file.0).world(&world);
+    let clock = Clock::new();
+    let config = without_key(&otas).agent_key_file(&file.0).clock(&clock);
     let client = Client::new(config.build().unwrap()).unwrap();
     let path = file.0.display().to_string();
     let told = || WARNINGS.lock().unwrap().iter().filter(|text| text.contains(&path)).cloned().collect::<Vec<_>>();
@@ -200,7 +200,7 @@ async fn a_key_that_stops_working_is_told_once_with_what_to_do() {
     let first = told();
     assert_eq!(first.len(), 1, "{first:?}");
     assert!(first[0].contains("put a new key into") && first[0].contains("without a restart"), "{first:?}");
-    assert_eq!(client.stats().calls_without_session, 5, "each is counted all the same");
+    assert_eq!(client.stats().sessionless_calls, 5, "each is counted all the same");
 
     file.put(&otas.rotate_key());
     assert!(call(&client).await);

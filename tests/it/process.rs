@@ -3,8 +3,8 @@
 
 use std::process::{Command, Output};
 
-use otas::testing::Server;
-use otas::{Session, http, otas_session};
+use otas::{Config, Session, http, otas_session};
+use otas_local::Server;
 
 use crate::support::Site;
 
@@ -157,7 +157,7 @@ async fn shared() -> &'static Server {
     SHARED
         .get_or_init(|| async {
             let otas = Server::start().await.unwrap();
-            std::mem::forget(otas::init(otas::Client::new(otas.config().unwrap()).unwrap()).unwrap());
+            std::mem::forget(otas::init(otas::Client::new(Config::from_vars(otas.env()).unwrap()).unwrap()).unwrap());
             otas
         })
         .await

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt, iter};
 use http_body::{Body, Frame, SizeHint};
-use otas::testing::Server;
-use otas::{Client, Session, SessionExt, SessionId, WithSession, http, otas_session};
+use otas::{Client, Config, InSession, Session, SessionExt, SessionId, http, otas_session};
+use otas_local::Server;
 use serde_json::json;
 use tokio::task::{JoinSet, yield_now};
 
@@ -25,7 +25,7 @@ struct Set {
 
 async fn set() -> Set {
     let otas = Server::start().await.unwrap();
-    let client = Client::new(otas.config().unwrap()).unwrap();
+    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
     Set { session, client, _otas: otas }
 }
@@ -130,7 +130,7 @@ async fn a_thread_loses_the_session_and_entering_it_there_keeps_it() {
     let id = set.session.id();
     let carried = set.session.clone();
     let thread =
-        set.session.scope(async { std::thread::spawn(move || (current(), carried.enter(current), current())) });
+        set.session.scope(async { std::thread::spawn(move || (current(), carried.in_scope(current), current())) });
     assert_eq!(thread.await.join().unwrap(), (None, Some(id), None));
 }
 
@@ -204,14 +204,14 @@ async fn a_request_from_a_task_that_lost_its_session_is_counted() {
     let lost = async move { http::get(url).await.unwrap().status() };
     let send = client.clone();
     session.scope(async move { tokio::spawn(async move { send.scope(lost).await }).await.unwrap() }).await;
-    assert_eq!(client.stats().requests_outside_sessions, 1);
+    assert_eq!(client.stats().sessionless_requests, 1);
 }
 
 #[tokio::test]
 async fn the_carrier_takes_the_session_where_it_is_made_not_where_it_is_polled() {
     let set = set().await;
     let other = set.client.open(json!({})).await.unwrap();
-    let carried = set.session.enter(|| later().in_current_session());
+    let carried = set.session.in_scope(|| later().in_current_session());
     let bare = later().in_current_session();
     let (carried, bare) = other.scope(async { (carried.await, bare.await) }).await;
     assert_eq!(carried, Some(set.session.id()));
@@ -227,11 +227,11 @@ async fn a_task_started_by_a_call_without_a_session_has_its_client_and_no_sessio
         async fn inner() -> bool {
             Session::current().is_some()
         }
-        set._otas.uasam().heal();
+        set._otas.uasam().clear_faults();
         otas::spawn(async { (Session::current().is_some(), inner().await) }).await.unwrap()
     }
     let set = set().await;
-    set._otas.uasam().fail_next(1, otas::testing::Fault::Status(400));
+    set._otas.uasam().fail_next(1, otas_local::Fault::Status(400));
     assert_eq!(set.client.scope(run(&set)).await, (false, true));
 }
 
@@ -271,7 +271,7 @@ async fn after_a_panic_the_outer_session_is_current_again() {
             let joined = tokio::spawn(panics.with_session(&set.session)).await;
             assert!(joined.unwrap_err().is_panic());
             let entered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                set.session.enter(|| panic!("on purpose"));
+                set.session.in_scope(|| panic!("on purpose"));
             }));
             assert!(entered.is_err());
             assert_eq!(current(), Some(outer.id()));
@@ -346,5 +346,5 @@ fn the_carrier_is_what_its_inside_is() {
     future(&ready(()).in_current_session());
     stream(&iter([1]).in_current_session());
     body(&Frames::new().in_current_session());
-    let _: WithSession<u8> = 1_u8.in_current_session();
+    let _: InSession<u8> = 1_u8.in_current_session();
 }

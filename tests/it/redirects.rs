@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use otas::reqwest::{Method, StatusCode};
-use otas::{Client, Session, http};
+use otas::{Client, Config, Session, http};
 
 use crate::support::{Hit, Site, otas_around, redirect};
 
@@ -91,8 +91,9 @@ async fn credentials_are_stripped_across_hosts_and_kept_within_one() {
         let headers = secrets.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let headers: otas::reqwest::header::HeaderMap = headers;
         let defaults = if default_headers { headers.clone() } else { Default::default() };
-        let config =
-            otas.config_builder().http(move || otas::reqwest::Client::builder().default_headers(defaults.clone()));
+        let config = Config::builder()
+            .vars(otas.env())
+            .http_client(move || otas::reqwest::Client::builder().default_headers(defaults.clone()));
         let client = Client::new(config.build().unwrap()).unwrap();
         let session = session(&client).await;
         let path = redirect(302, &site.outside(&redirect(302, &site.inside("/end"))));
@@ -133,7 +134,7 @@ async fn default_headers_cannot_carry_the_secrets_outside() {
         let headers = secrets.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         otas::reqwest::Client::builder().default_headers(headers)
     };
-    let client = Client::new(otas.config_builder().http(build).build().unwrap()).unwrap();
+    let client = Client::new(Config::builder().vars(otas.env()).http_client(build).build().unwrap()).unwrap();
     client.scope(async { http::get(site.outside("/")).await.unwrap() }).await;
     assert!(!format!("{:?}", site.hits()).contains("hunter2"));
 }
@@ -149,7 +150,7 @@ async fn a_loop_ends_with_the_error_that_reqwest_gives() {
     let bare = otas::reqwest::get(&looped).await.unwrap_err();
     assert_eq!((error.to_string(), site.hits().len()), (bare.to_string(), 22));
     for (most, hits) in [(0, 1), (3, 4)] {
-        let client = Client::new(otas.config_builder().redirects(most).build().unwrap()).unwrap();
+        let client = Client::new(Config::builder().vars(otas.env()).max_redirects(most).build().unwrap()).unwrap();
         let before = site.hits().len();
         let answer = client.scope(async { http::get(&looped).await }).await;
         assert_eq!(site.hits().len() - before, hits);
@@ -204,7 +205,8 @@ async fn one_timeout_holds_for_the_whole_chain() {
     let error = client.scope(async { http::get(&url).timeout(Duration::from_millis(200)).await.unwrap_err() }).await;
     assert!(error.is_timeout(), "{error:?}");
     let hurried =
-        Client::new(otas.config_builder().request_timeout(Duration::from_millis(200)).build().unwrap()).unwrap();
+        Client::new(Config::builder().vars(otas.env()).request_timeout(Duration::from_millis(200)).build().unwrap())
+            .unwrap();
     let error = hurried.scope(async { http::get(&url).await.unwrap_err() }).await;
     assert!(error.is_timeout(), "{error:?}");
 }

@@ -1,7 +1,7 @@
 //! Every runtime of the caller will do: sessions are opened on a thread of the library's own.
 
-use otas::testing::Server;
-use otas::{Client, Session, otas_session};
+use otas::{Client, Config, Session, otas_session};
+use otas_local::Server;
 
 #[otas_session]
 async fn run() -> bool {
@@ -12,7 +12,7 @@ async fn run() -> bool {
 fn otas() -> (Server, Client) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let otas = runtime.block_on(Server::start()).unwrap();
-    let client = Client::new(otas.config().unwrap()).unwrap();
+    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     (otas, client)
 }
 

@@ -5,8 +5,8 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use otas::testing::{Server, World};
-use otas::{Client, Session, SessionExt, SessionId, Token, http, otas_session};
+use otas::{Client, Clock, Config, Session, SessionExt, SessionId, Token, http, otas_session};
+use otas_local::Server;
 use serde_json::json;
 
 use crate::attribute_support::disabled;
@@ -72,7 +72,7 @@ async fn debug_shows_the_id_of_a_session_and_never_its_token() {
         format!("{value:?} {value:#?}")
     }
     let otas = Server::start().await.unwrap();
-    let client = Client::new(otas.config().unwrap()).unwrap();
+    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     let session = client.open(json!({ "private": "meta" })).await.unwrap();
     let token = session.token().unwrap();
     let bound = http::Client::bound_to(&session);
@@ -90,10 +90,10 @@ async fn in_a_fork_a_session_gives_no_token_and_the_fork_opens_its_own() {
     }
     let site = Site::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
-    let world = World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
-    world.become_process(std::process::id() + 1);
+    clock.set_process_id(std::process::id() + 1);
 
     let error = session.token().unwrap_err();
     assert!(error.is_forked() && error.to_string().contains("open a session in this one"), "{error}");
@@ -104,7 +104,7 @@ async fn in_a_fork_a_session_gives_no_token_and_the_fork_opens_its_own() {
         })
         .await;
     assert!(site.hits().iter().all(|hit| hit.token().is_none()), "requests go out, without the token");
-    assert!(client.flush(Duration::from_secs(10)).await.is_empty());
+    assert!(client.flush(Duration::from_secs(10)).await.is_ok());
     assert_eq!(otas.event_count(), 0, "nothing is told in the name of the parent's session");
 
     let own = session.scope(child(session.id())).await.unwrap();
@@ -126,9 +126,9 @@ async fn switched_off_the_helpers_send_plainly_and_nothing_is_counted_or_left() 
         })
         .await;
     assert!(site.hits().iter().all(|hit| hit.token().is_none()));
-    assert_eq!(client.stats(), otas::Stats::default());
+    assert_eq!(client.stats(), otas::stats::Stats::default());
     assert!(client.open(json!({})).await.unwrap_err().is_disabled());
-    assert!(client.flush(Duration::ZERO).await.is_empty() && client.shutdown(Duration::ZERO).await.is_empty());
+    assert!(client.flush(Duration::ZERO).await.is_ok() && client.shutdown(Duration::ZERO).await.is_ok());
 }
 
 #[tokio::test]
@@ -167,8 +167,8 @@ fn program_switched_off() {
     runtime.block_on(async {
         assert!(call().await && client.is_disabled());
         assert!(client.open(json!({})).await.unwrap_err().is_disabled());
-        assert!(otas::flush(Duration::from_secs(1)).await.is_empty());
-        assert!(otas::shutdown(Duration::from_secs(1)).await.is_empty());
+        assert!(otas::flush(Duration::from_secs(1)).await.is_ok());
+        assert!(otas::shutdown(Duration::from_secs(1)).await.is_ok());
     });
     drop(guard);
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();

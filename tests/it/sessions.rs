@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use otas::testing::{Fault, Server, World};
-use otas::{Client, Error, Session, otas_session};
+use otas::{Client, Clock, Config, Error, Session, otas_session};
+use otas_local::{Fault, Server};
 use serde_json::json;
 
 async fn otas() -> (Server, Client) {
     let otas = Server::start().await.unwrap();
-    let client = Client::new(otas.config().unwrap()).unwrap();
+    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     (otas, client)
 }
 
@@ -80,9 +80,9 @@ async fn concurrent_and_nested_calls_each_see_their_own_session() {
 async fn a_meta_that_is_no_object_or_too_large_is_refused_before_anything_is_sent() {
     let (otas, client) = otas().await;
     let error = client.open([1, 2]).await.unwrap_err();
-    assert!(error.is_meta() && error.to_string().contains("object"), "{error}");
+    assert!(error.is_invalid_meta() && error.to_string().contains("object"), "{error}");
     let error = client.open(json!({ "text": "x".repeat(3_000_000) })).await.unwrap_err();
-    assert!(error.is_meta() && error.to_string().contains("1048576"), "{error}");
+    assert!(error.is_invalid_meta() && error.to_string().contains("1048576"), "{error}");
     assert_eq!(otas.requests().len(), 0);
 }
 
@@ -113,7 +113,7 @@ async fn nuls_and_infinite_numbers_in_the_meta_are_stored_visibly() {
 #[tokio::test]
 async fn an_unreachable_server_is_told_as_such() {
     let (otas, client) = otas().await;
-    otas.uasam().go_down().unwrap();
+    otas.uasam().stop().unwrap();
     let error = refusal(&otas, &client).await;
     assert!(error.is_unreachable() && error.to_string().contains("UASAM"), "{error}");
     assert!(std::error::Error::source(&error).is_some());
@@ -124,7 +124,7 @@ async fn a_refused_key_is_told_with_what_to_do() {
     let (otas, client) = otas().await;
     otas.revoke_key();
     let error = refusal(&otas, &client).await;
-    assert!(error.is_refused() && error.status() == Some(401), "{error}");
+    assert!(error.is_rejected() && error.status() == Some(401), "{error}");
     assert!(error.to_string().contains("agent key") && error.to_string().contains("invalid_agent_key"), "{error}");
 }
 
@@ -134,7 +134,7 @@ async fn whatever_a_server_answers_is_a_clear_error_and_shows_no_secret() {
     let faults = [
         (Fault::Html(500), "not JSON"),
         (Fault::Html(200), "not JSON"),
-        (Fault::HalfAnswer, "reached"),
+        (Fault::Truncated, "reached"),
         (Fault::BadToken, "cannot be decoded"),
         (Fault::Huge(100 << 20), "more bytes"),
         (Fault::Redirect(otas.brain_url()), "redirect"),
@@ -153,7 +153,7 @@ async fn whatever_a_server_answers_is_a_clear_error_and_shows_no_secret() {
 #[tokio::test]
 async fn a_server_that_is_silent_costs_the_open_timeout_and_no_more() {
     let (otas, _) = otas().await;
-    let config = otas.config_builder().open_timeout(Duration::from_millis(200)).build().unwrap();
+    let config = Config::builder().vars(otas.env()).open_timeout(Duration::from_millis(200)).build().unwrap();
     let client = Client::new(config).unwrap();
     otas.uasam().fail_next(1, Fault::Stall(Duration::from_secs(30)));
     let started = Instant::now();
@@ -165,16 +165,16 @@ async fn a_server_that_is_silent_costs_the_open_timeout_and_no_more() {
 #[tokio::test]
 async fn after_three_failures_opening_pauses_and_one_probe_ends_the_pause() {
     let (otas, _) = otas().await;
-    let world = World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     otas.uasam().fail_next(3, Fault::Status(503));
     for _ in 0..3 {
         assert_eq!(refusal(&otas, &client).await.status(), Some(503));
     }
     let before = otas.requests().len();
-    assert!(refusal(&otas, &client).await.is_paused());
+    assert!(refusal(&otas, &client).await.is_backing_off());
     assert_eq!(otas.requests().len(), before, "a pause asks nobody");
-    world.advance(Duration::from_secs(1));
+    clock.advance(Duration::from_secs(1));
     client.open(json!({})).await.unwrap();
     client.open(json!({})).await.unwrap();
 }
@@ -205,7 +205,7 @@ async fn where_no_session_can_be_opened_the_body_runs_without_one_and_an_outer_o
     #[otas_session]
     async fn outer(otas: &Server) -> (bool, bool, bool) {
         let before = Session::current().is_some();
-        otas.uasam().go_down().unwrap();
+        otas.uasam().stop().unwrap();
         (before, inner().await, Session::current().is_some())
     }
     let (otas, client) = otas().await;
@@ -225,7 +225,7 @@ async fn on_error_fail_makes_the_failure_the_functions_own() {
     let (otas, client) = otas().await;
     assert_eq!(client.scope(run()).await.unwrap(), 1);
     otas.revoke_key();
-    assert!(client.scope(run()).await.unwrap_err().downcast::<Error>().unwrap().is_refused());
+    assert!(client.scope(run()).await.unwrap_err().downcast::<Error>().unwrap().is_rejected());
     assert!(client.scope(told()).await.contains("401"));
 }
 
@@ -249,10 +249,10 @@ async fn a_cancelled_call_opens_nothing_more() {
 #[tokio::test]
 async fn a_forked_process_cannot_use_the_session_and_opens_its_own() {
     let (otas, _) = otas().await;
-    let world = World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
-    world.become_process(std::process::id() + 1);
+    clock.set_process_id(std::process::id() + 1);
     assert!(session.token().unwrap_err().is_forked());
     assert!(session.renew().await.unwrap_err().is_forked());
     let own = client.open(json!({})).await.unwrap();
@@ -285,17 +285,17 @@ async fn callers_in_a_hurry_are_not_slowed_for_ever_by_a_server_that_hangs() {
         let opening = client.open(json!({}));
         assert!(tokio::time::timeout(Duration::from_millis(1_800), opening).await.is_err());
     }
-    assert!(client.open(json!({})).await.unwrap_err().is_paused());
+    assert!(client.open(json!({})).await.unwrap_err().is_backing_off());
 }
 
 #[tokio::test]
 async fn a_request_keeps_its_own_timeout_while_an_expired_session_cannot_be_renewed() {
     let site = crate::support::Site::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
-    let world = World::new();
-    let client = Client::new(otas.config_builder().world(&world).build().unwrap()).unwrap();
+    let clock = Clock::new();
+    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
-    world.advance(Duration::from_secs(31 * 24 * 3600));
+    clock.advance(Duration::from_secs(31 * 24 * 3600));
     otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(60)));
     let started = Instant::now();
     let request = otas::http::get(site.inside("/")).timeout(Duration::from_secs(2));

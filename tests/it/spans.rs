@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use otas::testing::Server;
-use otas::{Client, otas_session};
+use otas::{Client, Config, otas_session};
+use otas_local::Server;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -76,7 +76,7 @@ async fn the_body_runs_in_a_span_that_names_its_session_and_no_secret() {
     let recorder = Recorder::default();
     let _guard = tracing::subscriber::set_default(recorder.clone());
     let otas = Server::start().await.unwrap();
-    let client = Client::new(otas.config().unwrap()).unwrap();
+    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     let session = client.scope(run()).await;
     otas.revoke_key();
     assert!(client.open(serde_json::json!({})).await.is_err());

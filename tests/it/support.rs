@@ -8,8 +8,8 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use otas::Client;
-use otas::testing::Server;
+use otas::{Client, Config};
+use otas_local::Server;
 
 /// The header that carries the session's token.
 pub const TOKEN: &str = "x-otas-agent-session-token";
@@ -97,6 +97,6 @@ async fn answer(
 /// A local OTAS whose project's domain is the inside of `site`, and a client of it.
 pub async fn otas_around(site: &Site) -> (Server, Client) {
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
-    let client = Client::new(otas.config().unwrap()).unwrap();
+    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     (otas, client)
 }

@@ -145,8 +145,8 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         () = too_late => println!("some requests or jobs took longer than {:?}, and are given up", options.deadline),
     }
     // Last, so that nothing comes after it.
-    let left = client.shutdown(options.deadline).await;
-    println!("stopped: {}; {left} at the deadline", client.stats());
+    let undelivered = client.shutdown(options.deadline).await.err().map_or(0, |undelivered| undelivered.count());
+    println!("stopped: {}; {undelivered} undelivered at the deadline", client.stats());
     Ok(())
 }
 

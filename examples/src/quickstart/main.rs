@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use otas::audit::Reader;
-use otas::testing::Server;
 use otas::{Client, Config, Session, http, otas_session};
+use otas_local::Server;
 use serde_json::{Value, json};
 use services::Backend;
 
@@ -69,9 +69,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("Running an agent. It asks a sub-agent for help.\n");
     let session = report(&services, 7).await?;
 
-    let left = otas::flush(Duration::from_secs(30)).await;
-    if !left.is_empty() {
-        println!("{left}: not delivered in 30 seconds.");
+    if let Err(undelivered) = otas::flush(Duration::from_secs(30)).await {
+        println!("After 30 seconds: {undelivered}.");
     }
     show(&config, &session, &backend).await
 }
@@ -84,7 +83,7 @@ async fn local(backend: &Backend) -> Result<(Config, Option<Server>), Box<dyn Er
         otas.uasam_url(),
         otas.brain_url()
     );
-    Ok((otas.config()?, Some(otas)))
+    Ok((Config::from_vars(otas.env())?, Some(otas)))
 }
 
 /// The servers that the environment names. The domain is this program's own backend.

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::sync::lock;
-use crate::world::World;
 
 /// How many failures in a row open the circuit.
 const THRESHOLD: u32 = 3;
@@ -32,7 +32,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     breaker: &'a CircuitBreaker,
-    world: World,
+    clock: Clock,
     acquired: Instant,
     is_probe: bool,
     reported: bool,
@@ -40,10 +40,10 @@ pub(crate) struct Permit<'a> {
 
 impl CircuitBreaker {
     /// Permission to try, or an error that names the time left.
-    pub(crate) fn acquire(&self, world: &World) -> Result<Permit<'_>> {
-        let now = world.now();
+    pub(crate) fn acquire(&self, clock: &Clock) -> Result<Permit<'_>> {
+        let now = clock.now();
         let permit =
-            |is_probe| Permit { breaker: self, world: world.clone(), acquired: now, is_probe, reported: false };
+            |is_probe| Permit { breaker: self, clock: clock.clone(), acquired: now, is_probe, reported: false };
         let mut state = lock(&self.0);
         let Some(open_until) = state.open_until else { return Ok(permit(false)) };
         if now >= open_until && !state.probing {
@@ -77,14 +77,14 @@ impl Permit<'_> {
         }
         state.failures = state.failures.saturating_add(1);
         if state.failures >= THRESHOLD {
-            state.open_until = Some(self.world.now() + BACKOFF.delay(state.failures - THRESHOLD + 1));
+            state.open_until = Some(self.clock.now() + BACKOFF.delay(state.failures - THRESHOLD + 1));
         }
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if !self.reported && self.world.now().saturating_duration_since(self.acquired) >= PATIENCE {
+        if !self.reported && self.clock.now().saturating_duration_since(self.acquired) >= PATIENCE {
             self.count_failure();
         }
         if self.is_probe {
@@ -100,83 +100,83 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const MOMENT: Duration = Duration::from_millis(100);
 
-    fn failing(times: u32, world: &World) -> CircuitBreaker {
+    fn failing(times: u32, clock: &Clock) -> CircuitBreaker {
         let breaker = CircuitBreaker::default();
         for _ in 0..times {
-            breaker.acquire(world).unwrap().fail();
+            breaker.acquire(clock).unwrap().fail();
         }
         breaker
     }
 
     #[test]
     fn three_failures_in_a_row_open_the_circuit_for_one_second() {
-        let world = World::new();
-        assert!(failing(2, &world).acquire(&world).is_ok());
-        let open = failing(3, &world);
-        let error = open.acquire(&world).unwrap_err();
+        let clock = Clock::new();
+        assert!(failing(2, &clock).acquire(&clock).is_ok());
+        let open = failing(3, &clock);
+        let error = open.acquire(&clock).unwrap_err();
         assert!(error.is_backing_off() && error.to_string().contains("3 failures"), "{error}");
-        world.advance(SECOND - MOMENT);
-        assert!(open.acquire(&world).is_err());
-        world.advance(MOMENT);
-        assert!(open.acquire(&world).is_ok());
+        clock.advance(SECOND - MOMENT);
+        assert!(open.acquire(&clock).is_err());
+        clock.advance(MOMENT);
+        assert!(open.acquire(&clock).is_ok());
     }
 
     #[test]
     fn a_success_between_failures_restarts_the_count() {
-        let world = World::new();
-        let breaker = failing(2, &world);
-        breaker.acquire(&world).unwrap().succeed();
-        breaker.acquire(&world).unwrap().fail();
-        assert!(breaker.acquire(&world).is_ok());
+        let clock = Clock::new();
+        let breaker = failing(2, &clock);
+        breaker.acquire(&clock).unwrap().succeed();
+        breaker.acquire(&clock).unwrap().fail();
+        assert!(breaker.acquire(&clock).is_ok());
     }
 
     #[test]
     fn one_probe_at_a_time_and_a_dropped_probe_frees_its_slot() {
-        let world = World::new();
-        let breaker = failing(3, &world);
-        world.advance(SECOND);
-        let probe = breaker.acquire(&world).unwrap();
-        assert!(breaker.acquire(&world).unwrap_err().is_backing_off());
+        let clock = Clock::new();
+        let breaker = failing(3, &clock);
+        clock.advance(SECOND);
+        let probe = breaker.acquire(&clock).unwrap();
+        assert!(breaker.acquire(&clock).unwrap_err().is_backing_off());
         drop(probe);
-        breaker.acquire(&world).unwrap().succeed();
-        assert!(breaker.acquire(&world).is_ok());
+        breaker.acquire(&clock).unwrap().succeed();
+        assert!(breaker.acquire(&clock).is_ok());
     }
 
     #[test]
     fn each_failed_probe_doubles_the_wait_up_to_thirty_seconds() {
-        let world = World::new();
-        let breaker = failing(3, &world);
+        let clock = Clock::new();
+        let breaker = failing(3, &clock);
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            world.advance(SECOND * seconds - MOMENT);
-            assert!(breaker.acquire(&world).is_err());
-            world.advance(MOMENT);
-            breaker.acquire(&world).unwrap().fail();
+            clock.advance(SECOND * seconds - MOMENT);
+            assert!(breaker.acquire(&clock).is_err());
+            clock.advance(MOMENT);
+            breaker.acquire(&clock).unwrap().fail();
         }
     }
 
     #[test]
     fn failures_of_calls_acquired_before_the_circuit_opened_are_ignored() {
-        let world = World::new();
-        let breaker = failing(2, &world);
-        let (late, third) = (breaker.acquire(&world).unwrap(), breaker.acquire(&world).unwrap());
+        let clock = Clock::new();
+        let breaker = failing(2, &clock);
+        let (late, third) = (breaker.acquire(&clock).unwrap(), breaker.acquire(&clock).unwrap());
         third.fail();
-        world.advance(SECOND);
+        clock.advance(SECOND);
         late.fail();
-        assert!(breaker.acquire(&world).is_ok());
+        assert!(breaker.acquire(&clock).is_ok());
     }
 
     #[test]
     fn dropping_a_permit_counts_as_a_failure_only_if_the_server_hangs() {
-        let world = World::new();
+        let clock = Clock::new();
         let breaker = CircuitBreaker::default();
         for _ in 0..5 {
-            drop(breaker.acquire(&world).unwrap()); // dropped at once: says nothing about the server
+            drop(breaker.acquire(&clock).unwrap()); // dropped at once: says nothing about the server
         }
         for _ in 0..3 {
-            let permit = breaker.acquire(&world).unwrap();
-            world.advance(SECOND);
+            let permit = breaker.acquire(&clock).unwrap();
+            clock.advance(SECOND);
             drop(permit);
         }
-        assert!(breaker.acquire(&world).unwrap_err().is_backing_off());
+        assert!(breaker.acquire(&clock).unwrap_err().is_backing_off());
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::config::{Config, Settings};
 use crate::delivery::{Stats, Undelivered};
 use crate::domain::ProjectDomain;
@@ -18,7 +19,6 @@ use crate::event::RawCall;
 use crate::server::is_loopback;
 use crate::sync::lock;
 use crate::warn::{self, OnceFlag};
-use crate::world::World;
 
 pub(crate) use connection::Connection;
 pub(crate) use pool::{Pool, Sender, last_hop, plain_sender};
@@ -155,8 +155,8 @@ impl Client {
         &self.0.servers
     }
 
-    pub(crate) fn world(&self) -> &World {
-        &self.0.settings.world
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.settings.clock
     }
 
     pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
@@ -170,7 +170,7 @@ impl Client {
 
     /// This process's connection to the servers, made on first use and again in a fork.
     pub(crate) fn connection(&self) -> Result<Arc<Connection>> {
-        self.connection_of(self.world().process_id())
+        self.connection_of(self.clock().process_id())
     }
 
     fn connection_of(&self, process_id: u32) -> Result<Arc<Connection>> {
@@ -186,7 +186,7 @@ impl Client {
     /// The connection, if this process has made one.
     fn connected(&self) -> Option<Arc<Connection>> {
         let slot = lock(&self.0.connection);
-        slot.clone().filter(|connection| connection.process_id == self.world().process_id())
+        slot.clone().filter(|connection| connection.process_id == self.clock().process_id())
     }
 
     /// Runs a future on the library's thread. `false` if the thread cannot be started, which

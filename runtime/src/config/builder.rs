@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::clock::Clock;
 use crate::config::key::KeyOrigin;
 use crate::config::sources::{Env, Manifest, Setting};
 use crate::error::Result;
 use crate::event::{Event, Hook};
-use crate::world::World;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,6 +23,7 @@ const BODY_LIMIT: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct ConfigBuilder {
     pub(super) variables: Env,
+    pub(super) pairs: Option<Vec<(String, String)>>,
     pub(super) keys: Vec<KeyOrigin>,
     pub(super) domain: Option<Setting>,
     pub(super) project_id: Option<Setting>,
@@ -39,13 +40,14 @@ pub struct ConfigBuilder {
     pub(super) request_timeout: Option<Duration>,
     pub(super) body_limit: usize,
     pub(super) on_event: Option<Hook>,
-    pub(super) world: World,
+    pub(super) clock: Clock,
 }
 
 impl ConfigBuilder {
     pub(crate) fn new(variables: Env) -> Self {
         Self {
             variables,
+            pairs: None,
             keys: Vec::new(),
             domain: None,
             project_id: None,
@@ -62,25 +64,33 @@ impl ConfigBuilder {
             request_timeout: None,
             body_limit: BODY_LIMIT,
             on_event: None,
-            world: World::new(),
+            clock: Clock::new(),
         }
     }
 
-    /// Applies the variables; none if OTAS is disabled, as they may be wrong then.
+    /// Fills the fields that are not set yet; none if OTAS is disabled, as the variables may be wrong then.
     pub(crate) fn variables(mut self) -> Result<Self> {
         let variables = self.variables.clone();
         if variables.disabled()? {
             return Ok(self);
         }
-        self.keys.extend(variables.get("OTAS_AGENT_KEY")?.map(KeyOrigin::Fixed));
-        if let Some(given) = variables.get("OTAS_AGENT_KEY_FILE")? {
-            self.keys.push(KeyOrigin::File { path: given.value.into(), setting: given.origin });
+        if self.keys.is_empty() {
+            self.keys.extend(variables.get("OTAS_AGENT_KEY")?.map(KeyOrigin::Fixed));
+            if let Some(given) = variables.get("OTAS_AGENT_KEY_FILE")? {
+                self.keys.push(KeyOrigin::File { path: given.value.into(), setting: given.origin });
+            }
         }
-        self.domain = variables.get("OTAS_PROJECT_DOMAIN")?;
-        self.project_id = variables.get("OTAS_PROJECT_ID")?;
-        self.uasam = variables.get("OTAS_UASAM_URL")?;
-        self.brain = variables.get("OTAS_BRAIN_URL")?;
-        self.user_token = variables.get("OTAS_USER_TOKEN")?;
+        for (field, name) in [
+            (&mut self.domain, "OTAS_PROJECT_DOMAIN"),
+            (&mut self.project_id, "OTAS_PROJECT_ID"),
+            (&mut self.uasam, "OTAS_UASAM_URL"),
+            (&mut self.brain, "OTAS_BRAIN_URL"),
+            (&mut self.user_token, "OTAS_USER_TOKEN"),
+        ] {
+            if field.is_none() {
+                *field = variables.get(name)?;
+            }
+        }
         self.sensitive_headers.extend(variables.get("OTAS_SENSITIVE_HEADERS")?);
         Ok(self)
     }
@@ -90,6 +100,26 @@ impl ConfigBuilder {
         self.keys = manifest.agent_key.map(KeyOrigin::Fixed).into_iter().collect();
         self.project_id = manifest.project_id.filter(|given| !given.value.is_empty());
         self.domain = manifest.project_domain;
+        self
+    }
+
+    /// Reads the given pairs in place of the environment; the names are those of [`Config`](crate::Config).
+    ///
+    /// A field that is set on the builder wins over its pair, in whichever order they are given, and
+    /// [sensitive headers](Self::sensitive_headers) add up. The last pair of a name counts. The
+    /// environment is not read at all: `OTAS_DISABLED`, too, comes from the pairs alone.
+    ///
+    /// ```
+    /// # fn main() -> otas::Result<()> {
+    /// # let key = "agent_abcdefghijk_0123456789012345678901234567890123456789abc";
+    /// let vars = [("OTAS_AGENT_KEY", key), ("OTAS_UASAM_URL", "https://otas.example.com")];
+    /// let config = otas::Config::builder().vars(vars).uasam_url("http://localhost:9000").build()?;
+    /// assert_eq!(config.uasam_url().as_str(), "http://localhost:9000/");
+    /// # Ok(()) }
+    /// ```
+    pub fn vars<K: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into()));
+        self.pairs.get_or_insert_default().extend(pairs);
         self
     }
 
@@ -287,10 +317,10 @@ impl ConfigBuilder {
         self
     }
 
-    /// A clock and a process id that a test controls. Unset: the real ones.
-    #[cfg(feature = "testing")]
-    pub fn world(mut self, world: &World) -> Self {
-        self.world = world.clone();
+    /// Sets a clock and a process id that a test controls. Default: the real ones.
+    #[cfg(feature = "test-util")]
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.clock = clock.clone();
         self
     }
 }

@@ -13,9 +13,9 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use url::Url;
 
+use crate::clock::Clock;
 use crate::domain::ProjectDomain;
 use crate::error::Result;
-use crate::world::World;
 
 pub use builder::ConfigBuilder;
 pub(crate) use builder::MAX_REDIRECTS;
@@ -70,7 +70,7 @@ pub(crate) struct Settings {
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) body_limit: usize,
     pub(crate) on_event: Option<crate::event::Hook>,
-    pub(crate) world: World,
+    pub(crate) clock: Clock,
 }
 
 impl Config {
@@ -94,7 +94,8 @@ impl Config {
 
     /// Reads the given pairs as if they were the environment.
     ///
-    /// For tests, and for settings that are kept elsewhere. The last pair of a name counts.
+    /// For tests, and for settings that are kept elsewhere. The last pair of a name counts, and the
+    /// environment itself is not read. [`ConfigBuilder::vars`] combines pairs with other settings.
     ///
     /// ```
     /// let vars = [("OTAS_AGENT_KEY", "agent_a_b"), ("OTAS_PROJECT_DOMAIN", "api.example.com")];
@@ -107,8 +108,7 @@ impl Config {
     ///
     /// As [`from_env`](Self::from_env).
     pub fn from_vars<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self> {
-        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        ConfigBuilder::new(Env::from_pairs(pairs)).variables()?.build()
+        Self::builder().vars(pairs).build()
     }
 
     /// Reads `OtasAgentManifest.md`, the file that OTAS hands to operators.

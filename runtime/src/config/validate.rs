@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::config::builder::ConfigBuilder;
 use crate::config::key::KeySource;
-use crate::config::sources::Setting;
+use crate::config::sources::{Env, Setting};
 use crate::config::{Config, Settings};
 use crate::domain::ProjectDomain;
 use crate::error::{Error, Kind, Result};
@@ -30,7 +30,11 @@ impl ConfigBuilder {
     /// * an unknown value of `OTAS_DISABLED`.
     ///
     /// Nothing else is checked if OTAS is disabled.
-    pub fn build(self) -> Result<Config> {
+    pub fn build(mut self) -> Result<Config> {
+        if let Some(pairs) = self.pairs.take() {
+            self.variables = Env::from_pairs(pairs);
+            self = self.variables()?;
+        }
         let disabled = self.variables.disabled()?;
         let settings = self.check(disabled)?;
         Ok(Config(Arc::new(settings)))
@@ -59,7 +63,7 @@ impl ConfigBuilder {
             request_timeout: self.request_timeout,
             body_limit: self.body_limit,
             on_event: self.on_event,
-            world: self.world,
+            clock: self.clock,
         })
     }
 

@@ -27,11 +27,11 @@ pub(crate) use stats::Stats;
 pub use stats::Undelivered;
 pub(crate) use worker::Destination;
 
+use crate::clock::Clock;
 use crate::config::{KeySource, Settings};
 use crate::event::RawCall;
 use crate::redact::Redactor;
 use crate::sync::lock;
-use crate::world::World;
 use engine::Engine;
 use queue::{Queue, Recorded, Watch};
 
@@ -44,7 +44,7 @@ pub(crate) struct Threads {
     pub(crate) timers: Spawn,
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 impl Threads {
     /// The same thread for both.
     pub(crate) fn same(spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static) -> Self {
@@ -64,7 +64,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub(crate) struct Delivery {
     queue: Arc<Queue>,
     threads: Threads,
-    world: World,
+    clock: Clock,
     /// What the worker is made from, until the first event starts it.
     parts: Mutex<Option<(Engine, Arc<dyn Destination>)>>,
 }
@@ -82,7 +82,7 @@ impl Delivery {
         };
         let brain = Brain::new(&settings.brain, settings.connect_timeout, ANSWER, key);
         let mut delivery = Self::new(make, Arc::new(brain), WIDTH, fastrand::f64, threads);
-        delivery.world = settings.world.clone();
+        delivery.clock = settings.clock.clone();
         delivery
     }
 
@@ -96,12 +96,12 @@ impl Delivery {
     ) -> Self {
         let queue = Arc::new(Queue::new());
         let engine = Engine::new(queue.clone(), make, width, Box::new(random));
-        Self { queue, threads, world: World::new(), parts: Mutex::new(Some((engine, destination))) }
+        Self { queue, threads, clock: Clock::new(), parts: Mutex::new(Some((engine, destination))) }
     }
 
     /// Takes in a finished call: a push, on any thread, within a runtime or without one. What cannot be taken in is counted as dropped.
     pub(crate) fn record(&self, call: RawCall) {
-        if self.queue.record(call, self.world.now()) == Recorded::Start {
+        if self.queue.record(call, self.clock.now()) == Recorded::Start {
             self.start();
         }
     }
@@ -110,7 +110,7 @@ impl Delivery {
         let parts = lock(&self.parts).take();
         if let Some((engine, destination)) = parts {
             // If it cannot run, the engine is dropped, and counts what was recorded.
-            (self.threads.worker)(Box::pin(worker::run(self.queue.clone(), engine, destination, self.world.clone())));
+            (self.threads.worker)(Box::pin(worker::run(self.queue.clone(), engine, destination, self.clock.clone())));
         }
     }
 
@@ -173,7 +173,7 @@ impl fmt::Debug for Delivery {
 
 #[cfg(test)]
 mod tests;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 #[expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::engine::{Engine, Flight, Parcel};
 use super::queue::Queue;
 use super::verdict::Outcome;
-use crate::world::World;
+use crate::clock::Clock;
 
 /// How the sending of a parcel ends.
 pub(crate) type Landing = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -27,12 +27,12 @@ struct Air {
     engine: Engine,
     tasks: JoinSet<Outcome>,
     flights: Vec<(AbortHandle, Flight)>,
-    world: World,
+    clock: Clock,
 }
 
 /// Delivers until it is told to stop. Whatever happens to the task, what is left is counted as dropped.
-pub(crate) async fn run(queue: Arc<Queue>, engine: Engine, destination: Arc<dyn Destination>, world: World) {
-    let mut air = Air { engine, tasks: JoinSet::new(), flights: Vec::new(), world };
+pub(crate) async fn run(queue: Arc<Queue>, engine: Engine, destination: Arc<dyn Destination>, clock: Clock) {
+    let mut air = Air { engine, tasks: JoinSet::new(), flights: Vec::new(), clock };
     loop {
         let now = air.now();
         if !air.engine.take_in(now) {
@@ -63,7 +63,7 @@ type Landed = Result<(tokio::task::Id, Outcome), tokio::task::JoinError>;
 
 impl Air {
     fn now(&self) -> Instant {
-        self.world.shifted(tokio_now())
+        self.clock.shifted(tokio_now())
     }
 
     /// An event under way whose session has another that is not made yet.
@@ -85,7 +85,7 @@ impl Air {
     async fn event(&mut self, queue: &Queue) -> Option<Landed> {
         let mut woken = pin!(queue.woken());
         let wake_at =
-            self.engine.wake_at(self.now()).map(|at| tokio::time::Instant::from_std(self.world.unshifted(at)));
+            self.engine.wake_at(self.now()).map(|at| tokio::time::Instant::from_std(self.clock.unshifted(at)));
         let mut sleep = pin!(wake_at.map(tokio::time::sleep_until));
         std::future::poll_fn(|context: &mut Context<'_>| {
             if let Poll::Ready(Some(landed)) = self.tasks.poll_join_next_with_id(context) {

@@ -59,15 +59,15 @@ impl Capture {
     /// Starts with the first request outside, which is about to be sent.
     pub(super) fn start(session: &Session, credentials: Arc<SessionCredentials>, request: &mut Request) -> Self {
         let client = session.client();
-        let world = client.world();
+        let clock = client.clock();
         let body_limit = client.settings().body_limit;
         let body = RequestBody::capture(request, body_limit);
         Self(Some(Box::new(Pending {
             session: session.clone(),
             credentials,
             sequence: session.next_call(),
-            started: world.now(),
-            started_at: world.wall(),
+            started: clock.now(),
+            started_at: clock.wall(),
             body_limit,
             method: request.method().clone(),
             url: request.url().clone(),
@@ -96,7 +96,7 @@ impl Capture {
         pending.response = Some(ResponseParts {
             status: response.status().as_u16(),
             headers: HeaderBlock::copy(response.headers()),
-            first_byte: pending.session.client().world().now(),
+            first_byte: pending.session.client().clock().now(),
             body: CapturedBody::default(),
             body_limit: if is_textual(response.headers()) { pending.body_limit } else { 0 },
         });
@@ -170,7 +170,7 @@ impl Drop for Capture {
 impl Pending {
     fn into_call(self, end: End, error: Option<String>) -> RawCall {
         let since_start = |at: Instant| at.saturating_duration_since(self.started);
-        let latency = since_start(self.session.client().world().now());
+        let latency = since_start(self.session.client().clock().now());
         let first_byte = self.response.as_ref().map(|response| since_start(response.first_byte));
         let (status, response_headers, response_body) = match self.response {
             Some(response) => (response.status, response.headers, response.body),

@@ -133,9 +133,9 @@ impl Future for Opening {
 
 impl Session {
     fn new(client: Client, meta: Arc<Map<String, Value>>, grant: Grant) -> Self {
-        let world = client.world();
-        let process_id = world.process_id();
-        let renewal = Renewal::new(grant, client.settings().renew_before, world.now());
+        let clock = client.clock();
+        let process_id = clock.process_id();
+        let renewal = Renewal::new(grant, client.settings().renew_before, clock.now());
         Self(Arc::new(Inner {
             client,
             meta,
@@ -224,7 +224,7 @@ impl Session {
     /// expired, waits for the new one for at most `max_wait`, and then falls back to the old one.
     pub(crate) async fn fresh_grant(&self, max_wait: Duration) -> Result<Arc<Grant>> {
         self.check_process()?;
-        let now = self.0.client.world().now();
+        let now = self.0.client.clock().now();
         let (due, grant) = self.renewal(|renewal| (renewal.due(now), renewal.grant.clone()));
         match due {
             Due::No => return Ok(grant),
@@ -257,7 +257,7 @@ impl Session {
     }
 
     fn due(&self) -> Due {
-        let now = self.0.client.world().now();
+        let now = self.0.client.clock().now();
         self.renewal(|renewal| renewal.due(now))
     }
 
@@ -299,14 +299,14 @@ impl Session {
         let mut renewal = sync::write(&self.0.renewal);
         match opened {
             Ok(grant) => {
-                renewal.succeed(grant, client.settings().renew_before, client.world().now());
+                renewal.succeed(grant, client.settings().renew_before, client.clock().now());
                 Ok(())
             }
             Err(error) => {
                 // A rejected key is reported once, for all sessions.
                 let warning = (renewal.last_error.is_none() && !error.is_key_rejected())
                     .then(|| format!("session {previous} could not be renewed yet: {error:#}"));
-                renewal.fail(error.clone(), client.world().now());
+                renewal.fail(error.clone(), client.clock().now());
                 drop(renewal);
                 if let Some(warning) = warning {
                     warn::emit(&warning);
@@ -319,7 +319,7 @@ impl Session {
     /// The id of this process, if it is the one that opened the session. Reading it is a system
     /// call.
     pub(crate) fn check_process(&self) -> Result<u32> {
-        let id = self.0.client.world().process_id();
+        let id = self.0.client.clock().process_id();
         if self.0.process_id == id { Ok(id) } else { Err(Error::new(Kind::Forked)) }
     }
 }

@@ -33,7 +33,7 @@ impl OpenFuture {
     pub(super) fn start(client: &Client, meta: Arc<Map<String, Value>>) -> Self {
         let connection = if client.is_disabled() { Err(Error::new(Kind::Disabled)) } else { client.connection() };
         let allowed = connection.and_then(|connection| {
-            connection.breaker.acquire(client.world()).map(drop)?;
+            connection.breaker.acquire(client.clock()).map(drop)?;
             Ok(connection)
         });
         Self(match allowed {
@@ -75,7 +75,7 @@ async fn open_within_limits(
     let deadline = tokio::time::Instant::now() + timeout;
     let acquired = tokio::time::timeout_at(deadline, connection.open_permits.acquire()).await.map_err(timed_out)?;
     let _slot = acquired.map_err(|_| thread_ended())?;
-    let permit = connection.breaker.acquire(client.world())?;
+    let permit = connection.breaker.acquire(client.clock())?;
     let opened = tokio::time::timeout_at(deadline, open(&client, &connection, &meta)).await;
     let opened = opened.map_err(timed_out).and_then(|opened| opened);
     match &opened {

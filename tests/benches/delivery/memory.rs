@@ -5,8 +5,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use otas::testing::Server;
 use otas::{Client, Config, Session};
+use otas_local::Server;
 
 use crate::{call, cpu, median, site};
 
@@ -24,14 +24,14 @@ const LONG: Duration = Duration::from_secs(120);
 pub(crate) fn serve() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
-        let builder = Server::builder().project_domain("https://inside.example").keep_requests(false);
+        let builder = Server::builder().project_domain("https://inside.example").keep_requests(0);
         let otas = builder.start().await.unwrap();
         println!("{} {} {} {}", site().await, otas.uasam_url(), otas.brain_url(), otas.agent_key());
         let orders = tokio::task::spawn_blocking(move || {
             for order in std::io::stdin().lines() {
                 match order.unwrap().as_str() {
-                    "down" => otas.brain().go_down().unwrap(),
-                    _ => otas.brain().come_back().unwrap(),
+                    "down" => otas.brain().stop().unwrap(),
+                    _ => otas.brain().restart().unwrap(),
                 }
                 println!("done");
             }
@@ -91,7 +91,7 @@ pub(crate) fn compare() {
     let client = Client::new(config(&told)).unwrap();
     let session = runtime.block_on(client.open(serde_json::json!({}))).unwrap();
     let calls = |count| runtime.block_on(calls(&session, &told[0], count));
-    let flush = || assert!(runtime.block_on(client.flush(LONG)).is_empty());
+    let flush = || assert!(runtime.block_on(client.flush(LONG)).is_ok());
     calls(BURST / 10);
     flush();
     let before = resident();

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use otas::testing::{RequestRecord, Server};
-use otas::{Client, Session, reqwest};
+use otas::{Client, Config, Session, reqwest};
+use otas_local::{ReceivedRequest, Server};
 
 use crate::{call, cpu, median, site};
 
@@ -51,7 +51,7 @@ struct Set {
     sessions: Vec<Session>,
     url: String,
     /// What the library has sent once.
-    posts: Vec<RequestRecord>,
+    posts: Vec<ReceivedRequest>,
 }
 
 impl Set {
@@ -59,18 +59,18 @@ impl Set {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let builder = Server::builder().project_domain("https://inside.example");
         let otas = runtime.block_on(builder.start()).unwrap();
-        let client = Client::new(otas.config().unwrap()).unwrap();
+        let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
         let open = |_| runtime.block_on(client.open(serde_json::json!({}))).unwrap();
         let sessions: Vec<_> = (0..SESSIONS).map(open).collect();
         let url = runtime.block_on(site());
         // The thread that delivers starts with the first event.
         runtime.block_on(call_in(&sessions[0], &url, 1));
-        assert!(runtime.block_on(client.flush(LONG)).is_empty());
+        assert!(runtime.block_on(client.flush(LONG)).is_ok());
         otas.clear_requests();
         let mut set = Self { runtime, otas, client, sessions, url, posts: Vec::new() };
         set.fill();
-        set.otas.brain().come_back().unwrap();
-        assert!(set.runtime.block_on(set.client.flush(LONG)).is_empty());
+        set.otas.brain().restart().unwrap();
+        assert!(set.runtime.block_on(set.client.flush(LONG)).is_ok());
         let requests = set.otas.requests().into_iter();
         set.posts = requests.filter(|request| request.path.contains("/log/agent/")).collect();
         assert_eq!(set.posts.len(), CALLS);
@@ -79,7 +79,7 @@ impl Set {
 
     /// Fills the queue while Brain is down: what is measured is delivery alone.
     fn fill(&self) {
-        self.otas.brain().go_down().unwrap();
+        self.otas.brain().stop().unwrap();
         for session in &self.sessions {
             self.runtime.block_on(call_in(session, &self.url, CALLS / SESSIONS));
         }
@@ -89,10 +89,10 @@ impl Set {
     fn ours(&self) -> Cost {
         self.fill();
         self.otas.clear_requests();
-        self.otas.brain().come_back().unwrap();
+        self.otas.brain().restart().unwrap();
         let thread = delivery_thread();
         let (began, before) = (Instant::now(), cpu(&thread));
-        assert!(self.runtime.block_on(self.client.flush(LONG)).is_empty());
+        assert!(self.runtime.block_on(self.client.flush(LONG)).is_ok());
         let cost = Cost::since(began, before, &thread);
         assert_eq!(self.client.stats().dropped.total(), 0);
         cost
@@ -128,7 +128,7 @@ fn delivery_thread() -> String {
 }
 
 /// As many loops as delivery serves sessions; each builds and sends one request after the other, and looks at its answer.
-async fn by_hand(posts: Vec<RequestRecord>, brain: String) -> Cost {
+async fn by_hand(posts: Vec<ReceivedRequest>, brain: String) -> Cost {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let posts = Arc::new(Mutex::new(posts.into_iter()));
     let (began, before) = (Instant::now(), cpu("thread-self"));

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use otas::testing::Server;
-use otas::{Client, Session};
+use otas_local::Server;
+use otas::{Client, Config, Session};
 
 struct Otas {
     server: Server,
@@ -17,7 +17,7 @@ static OTAS: LazyLock<Otas> = LazyLock::new(|| {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let server = runtime.block_on(Server::start()).expect("a server");
-        let client = Client::new(server.config().expect("a configuration")).expect("a client");
+        let client = Client::new(Config::from_vars(server.env()).expect("a configuration")).expect("a client");
         std::mem::forget(otas::init(client).expect("the first"));
         Otas { server, _runtime: runtime }
     })

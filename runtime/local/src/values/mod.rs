@@ -1,0 +1,9 @@
+//! Values between JSON, Python and PostgreSQL: read, coerced, stored and written as each of them does it.
+//!
+//! `serde_json` alone would be shorter, but it cannot represent what the real servers accept or reject
+//! in documented ways: NaN and infinities, lone surrogates, integers of any length, and the order of keys.
+
+pub(crate) mod json;
+pub(crate) mod reader;
+pub(crate) mod python;
+pub(crate) mod postgres;
