@@ -127,27 +127,35 @@ impl Client {
         crate::http::Client::of(self.clone())
     }
 
-    /// Waits until the events recorded so far are delivered or dropped, at most for `deadline`; tells how many are left. Pauses before a
-    /// further try end at once.
+    /// Waits until the events recorded so far are delivered or dropped, without pausing before
+    /// retries. Works on any runtime.
     ///
-    /// Works on any runtime: the clock is that of the library's thread.
-    pub async fn flush(&self, deadline: Duration) -> Undelivered {
+    /// # Errors
+    ///
+    /// [`Undelivered`] if events are still pending after `timeout`.
+    pub async fn flush(&self, timeout: Duration) -> Result<(), Undelivered> {
         match self.started() {
-            Some(process) => process.delivery.flush(deadline).await,
-            None => Undelivered::default(),
+            Some(process) => process.delivery.flush(timeout).await,
+            None => Ok(()),
         }
     }
 
-    /// Takes no further event, flushes for at most `deadline`, drops what is left then, and tells how many that were. Sessions can still be
-    /// opened; calls outside the domain still go out, and their events are counted as dropped.
-    pub async fn shutdown(&self, deadline: Duration) -> Undelivered {
+    /// Stops recording, flushes, and drops the events that are still pending after `timeout`.
+    ///
+    /// Sessions can still be opened afterwards, and calls outside the project domain still go out;
+    /// their events are counted as dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Undelivered`] if events were still pending after `timeout`.
+    pub async fn shutdown(&self, timeout: Duration) -> Result<(), Undelivered> {
         if self.is_disabled() {
-            return Undelivered::default(); // no thread is started for it
+            return Ok(()); // starts no thread
         }
-        // Also where nothing was recorded yet: what comes later is to be dropped.
+        // Even if nothing was recorded yet: later events must be dropped.
         match self.process() {
-            Ok(process) => process.delivery.shutdown(deadline).await,
-            Err(_) => Undelivered::default(),
+            Ok(process) => process.delivery.shutdown(timeout).await,
+            Err(_) => Ok(()),
         }
     }
 

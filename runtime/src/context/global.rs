@@ -85,24 +85,27 @@ impl Drop for FlushGuard {
         };
         if self.client.in_background_if_started(flush) {
             // No word in time: the thread is stuck, and nothing was delivered since.
-            warn_of(told.recv_timeout(AT_EXIT + MARGIN).unwrap_or_else(|_| Undelivered(self.client.stats().pending)));
+            warn_of(
+                told.recv_timeout(AT_EXIT + MARGIN)
+                    .unwrap_or_else(|_| Undelivered::from_count(self.client.stats().pending)),
+            );
         }
     }
 }
 
 /// [`Client::flush`] of the default client: that of the task, else that of the process; nothing is left where there is none yet.
-pub async fn flush(deadline: Duration) -> Undelivered {
+pub async fn flush(timeout: Duration) -> Result<(), Undelivered> {
     match existing() {
-        Some(client) => client.flush(deadline).await,
-        None => Undelivered::default(),
+        Some(client) => client.flush(timeout).await,
+        None => Ok(()),
     }
 }
 
 /// [`Client::shutdown`] of the default client: that of the task, else that of the process; nothing is left where there is none yet.
-pub async fn shutdown(deadline: Duration) -> Undelivered {
+pub async fn shutdown(timeout: Duration) -> Result<(), Undelivered> {
     match existing() {
-        Some(client) => client.shutdown(deadline).await,
-        None => Undelivered::default(),
+        Some(client) => client.shutdown(timeout).await,
+        None => Ok(()),
     }
 }
 
@@ -113,11 +116,9 @@ pub(crate) async fn flush_at_exit(client: Option<Client>) {
     }
 }
 
-fn warn_of(left: Undelivered) {
-    if !left.is_empty() {
-        warn::emit(&format!(
-            "{left} undelivered at the end of the program; call `otas::flush` with a longer deadline before it"
-        ));
+fn warn_of(flushed: Result<(), Undelivered>) {
+    if let Err(undelivered) = flushed {
+        warn::emit(&format!("at program exit, {undelivered} by calling `otas::flush` first"));
     }
 }
 

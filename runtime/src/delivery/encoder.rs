@@ -54,7 +54,7 @@ impl Make {
         let known = keys.0.iter().chain([&call.origin.token]).map(HeaderValue::as_bytes);
         let pass = self.redactor.pass(known);
         let build = Build { body_limit: self.body_limit };
-        let event = catch_unwind(AssertUnwindSafe(|| build.event(call, &pass))).map_err(|_| Reason::Unusable)?;
+        let event = catch_unwind(AssertUnwindSafe(|| build.event(call, &pass))).map_err(|_| Reason::InternalError)?;
         let event = match &self.hook {
             None => event,
             Some(hook) => catch_unwind(AssertUnwindSafe(|| hook(event)))
@@ -62,7 +62,7 @@ impl Make {
                 .ok_or(Reason::ByHook)?,
         };
         let post = catch_unwind(AssertUnwindSafe(|| EncodedEvent::of(&event, &self.project_id, &pass, most)));
-        post.map_err(|_| Reason::Unusable)?.map_err(|_| Reason::Unusable)
+        post.map_err(|_| Reason::InternalError)?.map_err(|_| Reason::InternalError)
     }
 }
 

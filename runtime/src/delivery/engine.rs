@@ -141,7 +141,7 @@ impl Engine {
         self.make(item)?;
         match &item.load {
             Load::EncodedEvent(post, token) => Ok(Parcel { post: post.clone(), token: token.clone() }),
-            Load::RawCall(_) => Err(Reason::Unusable),
+            Load::RawCall(_) => Err(Reason::InternalError),
         }
     }
 
@@ -160,7 +160,7 @@ impl Engine {
             }
             Verdict::Drop(reason) => {
                 // Any answer shows that the destination does its work.
-                if !matches!(reason, Reason::Unanswered | Reason::ServerError) {
+                if !matches!(reason, Reason::NoResponse | Reason::ServerError) {
                     self.plan.outage.worked();
                 }
                 let item = self.plan.finish(flying);

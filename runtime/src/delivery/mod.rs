@@ -9,7 +9,6 @@ mod queue;
 mod schedule;
 mod scheduler;
 pub mod stats;
-mod told;
 mod verdict;
 mod worker;
 
@@ -24,7 +23,6 @@ use tokio::sync::oneshot;
 pub(crate) use encoder::{Key, Make};
 pub(crate) use exporter::Brain;
 pub(crate) use stats::Stats;
-pub use stats::Undelivered;
 pub(crate) use worker::Destination;
 
 use crate::config::{KeySource, Settings};
@@ -59,6 +57,9 @@ pub(crate) const WIDTH: usize = 2;
 
 /// How long Brain may take to answer: it asks UASAM first, which may take it five seconds.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long a shutdown waits for the worker to count the events that it gives up.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The delivery of one client's events.
 pub(crate) struct Delivery {
@@ -124,35 +125,34 @@ impl Delivery {
         self.queue.stats()
     }
 
-    /// Waits until the events recorded so far are delivered or dropped, or until the deadline; tells how many are left. Our own pauses end.
-    pub(crate) async fn flush(&self, deadline: Duration) -> Undelivered {
-        let Some(watch) = self.queue.watch() else { return Undelivered::default() };
+    /// Waits until the events recorded so far are delivered or dropped. Ends our own pauses.
+    pub(crate) async fn flush(&self, timeout: Duration) -> Result<(), Undelivered> {
+        let Some(watch) = self.queue.watch() else { return Ok(()) };
         self.queue.order(|orders| orders.hurry = true);
-        self.wait(watch, deadline).await
+        self.wait(watch, timeout).await
     }
 
-    /// Takes nothing in from now on, flushes, and drops what is left at the deadline; tells how many that were.
-    pub(crate) async fn shutdown(&self, deadline: Duration) -> Undelivered {
+    /// Rejects further events, flushes, and drops the events that are still pending after the timeout.
+    pub(crate) async fn shutdown(&self, timeout: Duration) -> Result<(), Undelivered> {
         self.queue.close();
-        let left = self.flush(deadline).await;
+        let flushed = self.flush(timeout).await;
         self.queue.order(|orders| orders.stop = true);
         if let Some(watch) = self.queue.watch() {
-            // Until the worker has counted them; it has nothing else to do.
-            let _ = self.wait(watch, Duration::from_secs(1)).await;
+            let _ = self.wait(watch, ABORT_TIMEOUT).await;
         }
-        left
+        flushed
     }
 
-    /// The deadline is kept by the library's thread: the caller's runtime may have no clock.
-    async fn wait(&self, watch: Watch, deadline: Duration) -> Undelivered {
-        let left = watch.left();
-        let (tell, told) = oneshot::channel();
+    /// Times out on the library's thread because the caller's runtime may have no timer.
+    async fn wait(&self, watch: Watch, timeout: Duration) -> Result<(), Undelivered> {
+        let remaining = watch.left();
+        let (done, wait) = oneshot::channel();
         (self.threads.timers)(Box::pin(async move {
-            let _ = tokio::time::timeout(deadline, watch.done()).await;
-            let _ = tell.send(());
+            let _ = tokio::time::timeout(timeout, watch.done()).await;
+            let _ = done.send(());
         }));
-        let _ = told.await;
-        left()
+        let _ = wait.await;
+        Undelivered::from_count(remaining())
     }
 }
 
@@ -163,6 +163,49 @@ impl Drop for Delivery {
         self.queue.order(|orders| orders.wind_down = true);
     }
 }
+
+/// The error of a flush or a shutdown that reached its timeout.
+///
+/// After [`flush`](crate::flush) the events are still pending, and may be delivered later. After
+/// [`shutdown`](crate::shutdown) they are dropped.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::time::Duration;
+///
+/// if let Err(undelivered) = otas::flush(Duration::from_secs(10)).await {
+///     eprintln!("{undelivered}");
+///     assert!(undelivered.count() > 0);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    count: u64,
+}
+
+impl Undelivered {
+    /// `Ok` if no event is left.
+    pub(crate) fn from_count(count: u64) -> Result<(), Self> {
+        if count == 0 { Ok(()) } else { Err(Self { count }) }
+    }
+
+    /// The number of events that were neither delivered nor dropped when the timeout ended.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let events = if self.count == 1 { "event was" } else { "events were" };
+        let count = self.count;
+        write!(f, "{count} {events} not delivered in time; check that Brain is reachable, or allow a longer timeout")
+    }
+}
+
+impl std::error::Error for Undelivered {}
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,8 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::stats::{Reason, Stats, Undelivered};
-use super::told::Told;
+use super::stats::{DropWarnings, Reason, Stats};
 use crate::event::{POST, RawCall};
 use crate::sync::lock;
 
@@ -39,7 +38,7 @@ pub(crate) struct Ticket {
 pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Notify,
-    told: Told,
+    warnings: DropWarnings,
     key_worked: AtomicBool,
 }
 
@@ -89,9 +88,9 @@ impl Watch {
     }
 
     /// Reads how many of these events are still pending, later too.
-    pub(crate) fn left(&self) -> impl Fn() -> Undelivered + Send + 'static {
+    pub(crate) fn left(&self) -> impl Fn() -> u64 + Send + 'static {
         let left = self.left.clone();
-        move || Undelivered(left.load(Ordering::Acquire))
+        move || left.load(Ordering::Acquire)
     }
 }
 
@@ -106,7 +105,12 @@ pub(crate) enum Recorded {
 
 impl Queue {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), wake: Notify::new(), told: Told::default(), key_worked: AtomicBool::new(false) }
+        Self {
+            state: Mutex::default(),
+            wake: Notify::new(),
+            warnings: DropWarnings::default(),
+            key_worked: AtomicBool::new(false),
+        }
     }
 
     /// Takes in a finished call, or drops it: the only step of delivery on the caller's task.
@@ -124,7 +128,7 @@ impl Queue {
         if let Some(reason) = state.refusal(weight) {
             state.stats.dropped.count(reason);
             drop(state);
-            self.told.dropped(reason);
+            self.warnings.dropped(reason);
             return Recorded::Nothing;
         }
         state.next += 1;
@@ -170,13 +174,13 @@ impl Queue {
     /// Counts a pending event as dropped.
     pub(crate) fn dropped(&self, ticket: Ticket, reason: Reason) {
         self.settle(ticket, |stats| stats.dropped.count(reason));
-        self.told.dropped(reason);
+        self.warnings.dropped(reason);
     }
 
     /// Counts a further try.
     pub(crate) fn retried(&self, why: Reason) {
         self.state().stats.retried += 1;
-        self.told.retried(why);
+        self.warnings.retried(why);
     }
 
     /// How many bytes an event may have when it is written down: as many as it had, and what the queue has left; but never so few that
@@ -263,7 +267,7 @@ impl State {
             return Some(Reason::Shutdown);
         }
         let full = self.stats.pending >= EVENTS || self.stats.bytes.saturating_add(weight) > BYTES;
-        full.then_some(Reason::QueueFull)
+        full.then_some(Reason::QueueOverflow)
     }
 
     fn is_nearly_full(&self, weight: u64) -> bool {
@@ -390,11 +394,11 @@ mod tests {
         queue.delivered(entries[2].ticket);
         queue.delivered(entries[0].ticket);
         assert!(watch.done.try_recv().is_err());
-        assert_eq!(left(), Undelivered(1));
+        assert_eq!(left(), 1);
         queue.dropped(entries[1].ticket, Reason::Refused);
 
         assert!(watch.done.try_recv().is_ok());
-        assert!(left().is_empty() && queue.watch().is_none());
+        assert!(left() == 0 && queue.watch().is_none());
     }
 
     #[test]

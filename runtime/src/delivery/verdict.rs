@@ -63,8 +63,8 @@ pub(crate) fn judge(outcome: &Outcome, history: &mut History, key_worked: bool) 
         }
         Outcome::KeyRefused { changed } if changed || key_worked => outage(None, Reason::KeyRefused),
         Outcome::KeyRefused { .. } => Verdict::Drop(Reason::KeyRefused),
-        Outcome::Unanswered if counted(&mut history.no_response) < TRIES => outage(None, Reason::Unanswered),
-        Outcome::Unanswered => Verdict::Drop(Reason::Unanswered),
+        Outcome::Unanswered if counted(&mut history.no_response) < TRIES => outage(None, Reason::NoResponse),
+        Outcome::Unanswered => Verdict::Drop(Reason::NoResponse),
         Outcome::TokenRefused if counted(&mut history.token_refused) < TRIES => {
             Verdict::Again { wait: Wait::Firm(TOKEN_PAUSE), outage: false, why: Reason::TokenRefused }
         }
@@ -74,7 +74,7 @@ pub(crate) fn judge(outcome: &Outcome, history: &mut History, key_worked: bool) 
         }
         Outcome::Answered { status: 500.., .. } => Verdict::Drop(Reason::ServerError),
         Outcome::Answered { .. } => Verdict::Drop(Reason::Refused),
-        Outcome::Unsendable => Verdict::Drop(Reason::Unusable),
+        Outcome::Unsendable => Verdict::Drop(Reason::InternalError),
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
     fn no_answer_after_sending_is_tried_once_more() {
         assert_eq!(
             verdicts(Outcome::Unanswered, true, 2),
-            [paused(Reason::Unanswered), Verdict::Drop(Reason::Unanswered)]
+            [paused(Reason::NoResponse), Verdict::Drop(Reason::NoResponse)]
         );
     }
 
@@ -170,7 +170,7 @@ mod tests {
         for status in [200, 202, 204, 301, 302, 307, 308, 400, 401, 403, 404, 413, 422] {
             assert_eq!(verdicts(answered(status), true, 1), [Verdict::Drop(Reason::Refused)], "{status}");
         }
-        assert_eq!(verdicts(Outcome::Unsendable, true, 1), [Verdict::Drop(Reason::Unusable)]);
+        assert_eq!(verdicts(Outcome::Unsendable, true, 1), [Verdict::Drop(Reason::InternalError)]);
     }
 
     #[test]

@@ -74,9 +74,9 @@ impl Bench {
     }
 
     async fn settle(&self) -> Stats {
-        let left = self.delivery.flush(LONG).await;
+        let flushed = self.delivery.flush(LONG).await;
         let stats = self.delivery.stats();
-        assert!(left.is_empty(), "{stats}");
+        assert!(flushed.is_ok(), "{stats}");
         assert_eq!(stats.recorded, stats.delivered + stats.dropped.total());
         stats
     }
@@ -339,8 +339,8 @@ async fn events_wait_until_brain_is_back() {
     for sequence in 1..=20 {
         bench.delivery.record(bench.call(sequence));
     }
-    let left = bench.delivery.flush(Duration::from_millis(50)).await;
-    assert_eq!(left.events(), 20);
+    let undelivered = bench.delivery.flush(Duration::from_millis(50)).await.unwrap_err();
+    assert_eq!(undelivered.count(), 20);
 
     bench.server.brain().come_back().unwrap();
 
@@ -353,11 +353,11 @@ async fn events_wait_until_brain_is_back() {
 async fn shutdown_delivers_what_it_can_and_counts_the_rest() {
     let bench = bench(None).await;
     bench.delivery.record(bench.call(1));
-    assert!(bench.delivery.shutdown(LONG).await.is_empty());
+    assert_eq!(bench.delivery.shutdown(LONG).await, Ok(()));
     bench.delivery.record(bench.call(2));
     let stats = bench.delivery.stats();
     assert_eq!((stats.delivered, stats.dropped.shutdown, stats.pending), (1, 1, 0));
-    assert!(bench.delivery.shutdown(LONG).await.is_empty(), "twice is fine");
+    assert_eq!(bench.delivery.shutdown(LONG).await, Ok(()), "twice is fine");
 }
 
 #[tokio::test]
@@ -367,9 +367,9 @@ async fn shutdown_gives_up_at_its_deadline() {
     for sequence in 1..=3 {
         bench.delivery.record(bench.call(sequence));
     }
-    let left = bench.delivery.shutdown(Duration::from_millis(50)).await;
+    let undelivered = bench.delivery.shutdown(Duration::from_millis(50)).await.unwrap_err();
     let stats = bench.delivery.stats();
-    assert_eq!((left.events(), stats.dropped.shutdown, stats.pending, stats.bytes), (3, 3, 0, 0));
+    assert_eq!((undelivered.count(), stats.dropped.shutdown, stats.pending, stats.bytes), (3, 3, 0, 0));
 }
 
 #[test]
@@ -427,7 +427,7 @@ async fn a_thread_that_ends_leaves_no_event_uncounted() {
     bench.delivery.record(bench.call(3));
     let stats = bench.delivery.stats();
     assert_eq!((stats.dropped.shutdown, stats.pending), (3, 0));
-    assert!(bench.delivery.flush(LONG).await.is_empty());
+    assert_eq!(bench.delivery.flush(LONG).await, Ok(()));
 }
 
 /// A destination that panics.
@@ -482,7 +482,7 @@ async fn a_panic_while_sending_is_counted() {
     let delivery =
         Delivery::new(fake::make(), Arc::new(Broken), 1, || 0.0, Threads::same(move |task| drop(link.spawn(task))));
     delivery.record(fake::call("a", 1));
-    assert!(delivery.flush(LONG).await.is_empty());
+    assert_eq!(delivery.flush(LONG).await, Ok(()));
     assert_eq!(delivery.stats().dropped.no_response, 1);
 }
 
