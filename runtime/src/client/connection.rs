@@ -42,7 +42,7 @@ impl Connection {
             }),
             timers: Box::new(move |task| run(&timers, task)),
         };
-        let delivery = Delivery::of(settings, key, threads);
+        let delivery = Delivery::from_settings(settings, key, threads);
         let (pause, opens) = (Pause::default(), Semaphore::new(OPENS_AT_A_TIME));
         Ok(Self { id, link, uasam, pause, opens, delivery })
     }

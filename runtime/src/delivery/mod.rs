@@ -1,4 +1,5 @@
-//! Delivery: takes finished calls from any thread, and brings them to Brain on the library's own.
+//! Delivers finished calls to Brain: callers enqueue them on any thread, a worker on the library's
+//! own thread encodes and sends them.
 
 mod encoder;
 mod engine;
@@ -6,10 +7,9 @@ mod exporter;
 #[cfg(test)]
 pub(crate) mod fake;
 mod queue;
-mod schedule;
+mod retry;
 mod scheduler;
 pub mod stats;
-mod verdict;
 mod worker;
 
 use std::fmt;
@@ -20,132 +20,120 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-pub(crate) use encoder::{Key, Make};
-pub(crate) use exporter::Brain;
-pub(crate) use stats::Stats;
-pub(crate) use worker::Destination;
-
+use self::encoder::{Encoder, Key, RecentKeys};
+use self::engine::Engine;
+use self::exporter::{BrainExporter, Exporter};
+use self::queue::{Queue, Recorded, Watch};
+pub(crate) use self::stats::Stats;
 use crate::config::{KeySource, Settings};
 use crate::event::RawCall;
 use crate::redact::Redactor;
 use crate::sync::lock;
 use crate::world::World;
-use engine::Engine;
-use queue::{Queue, Recorded, Watch};
 
-/// Runs a task on a thread of the library's; a task that cannot run is dropped.
+/// Brain verifies each event with UASAM; two at a time keep a server with two cores busy.
+const MAX_IN_FLIGHT: usize = 2;
+
+/// Brain asks UASAM first, which may take it five seconds.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a shutdown waits for the worker to count the events that it gives up.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Runs a task on a background thread. A task that cannot run is dropped.
 pub(crate) type Spawn = Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>;
 
-/// Where delivery runs: the worker calls the user's hook, which may block, and must hold up neither a deadline nor the opening of a session.
+/// The threads that delivery runs on. The worker has its own because it calls the user's hook,
+/// which may block, but must delay neither a timeout nor the opening of a session.
 pub(crate) struct Threads {
     pub(crate) worker: Spawn,
     pub(crate) timers: Spawn,
 }
 
-#[cfg(all(test, feature = "testing"))]
-impl Threads {
-    /// The same thread for both.
-    pub(crate) fn same(spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static) -> Self {
-        let spawn = Arc::new(spawn);
-        let other = spawn.clone();
-        Self { worker: Box::new(move |task| spawn(task)), timers: Box::new(move |task| other(task)) }
-    }
-}
-
-/// How many sessions are served at a time unless told otherwise: two cores of a server verify as fast as it goes.
-pub(crate) const WIDTH: usize = 2;
-
-/// How long Brain may take to answer: it asks UASAM first, which may take it five seconds.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// How long a shutdown waits for the worker to count the events that it gives up.
-const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The delivery of one client's events.
+/// Delivers the events of one client.
 pub(crate) struct Delivery {
     queue: Arc<Queue>,
     threads: Threads,
-    world: World,
-    /// What the worker is made from, until the first event starts it.
-    parts: Mutex<Option<(Engine, Arc<dyn Destination>)>>,
+    clock: World,
+    /// What the worker is started with, by the first event.
+    unstarted: Mutex<Option<(Engine, Arc<dyn Exporter>)>>,
 }
 
 impl Delivery {
-    /// The delivery that a configuration asks for.
-    pub(crate) fn of(settings: &Settings, key: KeySource, threads: Threads) -> Self {
+    pub(crate) fn from_settings(settings: &Settings, key: KeySource, threads: Threads) -> Self {
         let key: Arc<dyn Key> = Arc::new(key);
-        let make = Make {
+        let encoder = Encoder {
             body_limit: settings.body_limit,
             redactor: Redactor::with(&settings.sensitive_headers),
             hook: settings.on_event.clone(),
             project_id: settings.project_id.clone().unwrap_or_default(),
             key: key.clone(),
+            recent_keys: RecentKeys::default(),
         };
-        let brain = Brain::new(&settings.brain, settings.connect_timeout, ANSWER, key);
-        let mut delivery = Self::new(make, Arc::new(brain), WIDTH, fastrand::f64, threads);
-        delivery.world = settings.world.clone();
+        let exporter = BrainExporter::new(&settings.brain, settings.connect_timeout, RESPONSE_TIMEOUT, key);
+        let mut delivery = Self::new(encoder, Arc::new(exporter), MAX_IN_FLIGHT, fastrand::f64, threads);
+        delivery.clock = settings.world.clone();
         delivery
     }
 
-    /// Nothing runs before the first event. `width` sessions are served at a time; `random` gives numbers in `0.0..1.0` for the pauses.
+    /// Starts nothing before the first event. `random` returns numbers in `0.0..1.0`.
     pub(crate) fn new(
-        make: Make,
-        destination: Arc<dyn Destination>,
-        width: usize,
+        encoder: Encoder,
+        exporter: Arc<dyn Exporter>,
+        max_in_flight: usize,
         random: impl FnMut() -> f64 + Send + 'static,
         threads: Threads,
     ) -> Self {
         let queue = Arc::new(Queue::new());
-        let engine = Engine::new(queue.clone(), make, width, Box::new(random));
-        Self { queue, threads, world: World::new(), parts: Mutex::new(Some((engine, destination))) }
+        let engine = Engine::new(queue.clone(), encoder, max_in_flight, Box::new(random));
+        Self { queue, threads, clock: World::new(), unstarted: Mutex::new(Some((engine, exporter))) }
     }
 
-    /// Takes in a finished call: a push, on any thread, within a runtime or without one. What cannot be taken in is counted as dropped.
+    /// Enqueues a finished call, on any thread. A call that does not fit is counted as dropped.
     pub(crate) fn record(&self, call: RawCall) {
-        if self.queue.record(call, self.world.now()) == Recorded::Start {
-            self.start();
+        if self.queue.record(call, self.clock.now()) == Recorded::StartWorker {
+            self.start_worker();
         }
     }
 
-    fn start(&self) {
-        let parts = lock(&self.parts).take();
-        if let Some((engine, destination)) = parts {
-            // If it cannot run, the engine is dropped, and counts what was recorded.
-            (self.threads.worker)(Box::pin(worker::run(self.queue.clone(), engine, destination, self.world.clone())));
+    fn start_worker(&self) {
+        let unstarted = lock(&self.unstarted).take();
+        if let Some((engine, exporter)) = unstarted {
+            // If the task cannot run, dropping the engine counts the events.
+            (self.threads.worker)(Box::pin(worker::run(self.queue.clone(), engine, exporter, self.clock.clone())));
         }
     }
 
-    /// The agent key has worked elsewhere: from now on, its refusal is a passing fault.
+    /// Reports that UASAM accepted the agent key: if Brain rejects it later, that will pass.
     pub(crate) fn key_worked(&self) {
         self.queue.set_key_worked();
     }
 
-    /// What became of the events so far.
     pub(crate) fn stats(&self) -> Stats {
         self.queue.stats()
     }
 
-    /// Waits until the events recorded so far are delivered or dropped. Ends our own pauses.
+    /// Waits until the events recorded so far are delivered or dropped, and skips our own pauses.
     pub(crate) async fn flush(&self, timeout: Duration) -> Result<(), Undelivered> {
         let Some(watch) = self.queue.watch() else { return Ok(()) };
-        self.queue.order(|orders| orders.hurry = true);
+        self.queue.command(|commands| commands.flush = true);
         self.wait(watch, timeout).await
     }
 
-    /// Rejects further events, flushes, and drops the events that are still pending after the timeout.
+    /// Rejects further events, flushes, and drops the events still pending after the timeout.
     pub(crate) async fn shutdown(&self, timeout: Duration) -> Result<(), Undelivered> {
         self.queue.close();
         let flushed = self.flush(timeout).await;
-        self.queue.order(|orders| orders.stop = true);
+        self.queue.command(|commands| commands.abort = true);
         if let Some(watch) = self.queue.watch() {
             let _ = self.wait(watch, ABORT_TIMEOUT).await;
         }
         flushed
     }
 
-    /// Times out on the library's thread because the caller's runtime may have no timer.
+    /// The timeout runs on the library's thread because the caller's runtime may have no timer.
     async fn wait(&self, watch: Watch, timeout: Duration) -> Result<(), Undelivered> {
-        let remaining = watch.left();
+        let remaining = watch.remaining();
         let (done, wait) = oneshot::channel();
         (self.threads.timers)(Box::pin(async move {
             let _ = tokio::time::timeout(timeout, watch.done()).await;
@@ -157,10 +145,16 @@ impl Delivery {
 }
 
 impl Drop for Delivery {
-    /// Nobody is left who could record or wait: the worker goes on for a moment, and counts what it could not deliver.
+    /// Lets the worker drain the queue for a while after the last client handle is dropped.
     fn drop(&mut self) {
         self.queue.close();
-        self.queue.order(|orders| orders.wind_down = true);
+        self.queue.command(|commands| commands.drain = true);
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 
@@ -199,19 +193,13 @@ impl Undelivered {
 
 impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let events = if self.count == 1 { "event was" } else { "events were" };
         let count = self.count;
+        let events = if count == 1 { "event was" } else { "events were" };
         write!(f, "{count} {events} not delivered in time; check that Brain is reachable, or allow a longer timeout")
     }
 }
 
 impl std::error::Error for Undelivered {}
-
-impl fmt::Debug for Delivery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivery").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
 
 #[cfg(test)]
 mod tests;
