@@ -1,5 +1,5 @@
-//! Delivers finished calls to Brain: callers enqueue them on any thread, a worker on the library's
-//! own thread encodes and sends them.
+//! Delivers finished calls to Brain. Callers enqueue them on any thread; a worker on a thread of its
+//! own encodes and sends them.
 
 mod encoder;
 mod engine;

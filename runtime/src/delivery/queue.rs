@@ -26,7 +26,7 @@ pub(crate) struct Queued {
     pub(crate) recorded_at: Instant,
     pub(crate) payload: Payload,
     pub(crate) history: History,
-    /// Counted if the event expires: why the last attempt failed.
+    /// The reason to count if the event expires: why its last attempt failed.
     pub(crate) reason: Reason,
 }
 

@@ -166,9 +166,9 @@ impl Scheduler {
             self.in_flight >= self.max_in_flight || !self.outage.allows(self.in_flight, outage.unwrap_or(now));
         let pauses = self.paused.iter().map(|(pause, _)| pause.until).min();
         let next_send = if self.ready.is_empty() { pauses } else { Some(now) };
-        // A session whose own pause ends earlier still waits for the outage,
+        // A session whose own pause ends earlier still waits for the outage.
         let next_send = next_send.map(|until| outage.map_or(until, |outage| until.max(outage)));
-        // and when that ends, the worker has to listen for new events again.
+        // When the outage ends, the worker has to listen for new events again.
         let next_send = [next_send, outage].into_iter().flatten().min().filter(|_| !blocked);
         [next_send, self.next_expiry].into_iter().flatten().min()
     }

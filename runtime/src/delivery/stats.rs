@@ -1,4 +1,4 @@
-//! Counters for everything that happens to events, and one warning for each reason to lose one.
+//! Counts what happens to events, and warns once for each reason to lose one.
 //!
 //! Read them with [`Client::stats`](crate::Client::stats), for example to export them as metrics:
 //!
@@ -52,8 +52,8 @@ pub struct Stats {
     pub sessionless_requests: u64,
 }
 
-/// The one list of reasons. From it come the public counters, their names, and the warnings; a
-/// reason without a text is counted silently.
+/// The one list of reasons, from which the public counters, their names and the warnings are made.
+/// A reason without a text is counted silently.
 macro_rules! drop_reasons {
     ($(
         $(#[$doc:meta])*

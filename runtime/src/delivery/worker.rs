@@ -25,7 +25,7 @@ struct Worker {
 
 type Completion = Result<(tokio::task::Id, Outcome), JoinError>;
 
-/// Delivers until the engine stops. If the task is dropped before, what is left is counted.
+/// Delivers until the engine stops. If the task is dropped earlier, what is left is still counted.
 pub(crate) async fn run(queue: Arc<Queue>, engine: Engine, exporter: Arc<dyn Exporter>, clock: World) {
     let mut worker = Worker { engine, tasks: JoinSet::new(), in_flight: Vec::new(), clock };
     loop {
@@ -64,8 +64,8 @@ impl Worker {
         self.in_flight.iter().position(|(_, in_flight)| self.engine.should_encode_next(in_flight))
     }
 
-    /// Encodes the event behind the one in flight. The send comes first: it gets to run before, and
-    /// if it completes, nothing is encoded.
+    /// Encodes the event behind the one in flight. The send takes precedence: it is polled first,
+    /// and if it completes, nothing is encoded yet.
     async fn complete_or_encode(&mut self, index: usize) -> Option<Completion> {
         tokio::task::yield_now().await;
         let completion = self.tasks.try_join_next_with_id();

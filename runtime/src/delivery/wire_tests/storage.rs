@@ -148,9 +148,9 @@ async fn planted_secrets_never_leave_the_process() {
     let token = harness.session.token().unwrap().expose_secret().to_owned();
     let key = harness.server.agent_key();
     let headers = headers_with_secrets(&key, &token);
-    let body = format!(
-        r#"{{"api_key":"{MARK}","a":[{{"Password":"{MARK}"}}],"args":"{{\"client_secret\":\"{MARK}\"}}","echo":"{key} {token}","cut":{{"token":"{MARK}"#
-    );
+    let nested = format!(r#"[{{"Password":"{MARK}"}}],"args":"{{\"client_secret\":\"{MARK}\"}}""#);
+    // Cut off within the last secret.
+    let body = format!(r#"{{"api_key":"{MARK}","a":{nested},"echo":"{key} {token}","cut":{{"token":"{MARK}"#);
     let url = format!("https://user:{MARK}@h.example/{key}/x?api_key={MARK}&q=1&sig={MARK}#{token}");
     let call = RawCall {
         url: Url::parse(&url).unwrap(),
