@@ -36,7 +36,7 @@ pub mod redaction {}
 /// Edits an event, or drops it by returning `None`.
 pub(crate) type Hook = Arc<dyn Fn(Event) -> Option<Event> + Send + Sync>;
 
-/// A call that left the project domain, redacted and about to be sent to Brain.
+/// A call that left the project domain, [redacted](redaction) and about to be sent to Brain.
 ///
 /// A hook may set any value. The event is made storable afterwards: NULs become `␀`, text longer
 /// than its column is cut, and bodies shrink until the event fits.
