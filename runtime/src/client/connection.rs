@@ -47,7 +47,7 @@ impl Connection {
             uasam,
             breaker: CircuitBreaker::default(),
             open_permits: Semaphore::new(MAX_CONCURRENT_OPENS),
-            delivery: Delivery::of(settings, key, threads),
+            delivery: Delivery::from_settings(settings, key, threads),
         })
     }
 }

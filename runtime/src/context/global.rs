@@ -93,7 +93,7 @@ impl Drop for FlushGuard {
         };
         if self.client.spawn_if_connected(flush) {
             // Without a report in time the thread is stuck, and nothing was delivered since.
-            let stuck = |_| Err(Undelivered(self.client.stats().pending));
+            let stuck = |_| Undelivered::from_count(self.client.stats().pending);
             report(receiver.recv_timeout(EXIT_TIMEOUT + EXIT_MARGIN).unwrap_or_else(stuck));
         }
     }
@@ -136,11 +136,7 @@ pub(crate) async fn flush_at_exit(client: Option<Client>) {
 
 fn report(flushed: Result<(), Undelivered>) {
     if let Err(undelivered) = flushed {
-        let count = undelivered.count();
-        let events = if count == 1 { "1 event was".to_owned() } else { format!("{count} events were") };
-        warn::emit(&format!(
-            "{events} not delivered by the end of the program; call `otas::flush` with a longer timeout before it ends"
-        ));
+        warn::emit(&format!("at program exit, {undelivered} by calling `otas::flush` first"));
     }
 }
 

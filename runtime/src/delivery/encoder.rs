@@ -1,4 +1,5 @@
-//! From a call to the POST that tells of it: built, redacted, shown to the hook, and written down, all within a net for panics.
+//! Turns a captured call into the request body for Brain: build, redact, run the hook, encode.
+//! Panics are caught and counted.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,11 +12,10 @@ use crate::config::KeySource;
 use crate::event::{EncodedEvent, Event, Hook, RawCall};
 use crate::redact::Redactor;
 
-/// The agent key, which may change while the process runs.
+/// The agent key, which may be replaced while the process runs.
 pub(crate) trait Key: Send + Sync + 'static {
-    /// The key as it is known now.
     fn current(&self) -> HeaderValue;
-    /// Reads it anew where it can be read, which may block; tells whether it is another one now.
+    /// Reads the key again if it comes from a file, which may block. Returns whether it changed.
     fn reread(&self) -> bool;
 }
 
@@ -29,54 +29,55 @@ impl Key for KeySource {
     }
 }
 
-/// How events are made.
-pub(crate) struct Make {
-    /// How many bytes of each body are told; 0 for none.
+pub(crate) struct Encoder {
+    /// How many bytes of each body an event includes; 0 for none.
     pub(crate) body_limit: usize,
     pub(crate) redactor: Redactor,
     pub(crate) hook: Option<Hook>,
-    /// Required by the protocol, and ignored.
+    /// Brain ignores it, but its protocol requires one.
     pub(crate) project_id: String,
     pub(crate) key: Arc<dyn Key>,
+    pub(crate) recent_keys: RecentKeys,
 }
 
-/// Keys that were current: a replaced one is no less a secret in an event that is older than the change.
-#[derive(Default)]
-pub(crate) struct Keys(Vec<HeaderValue>);
-
-/// How many replaced keys are remembered.
-const KEYS: usize = 8;
-
-impl Make {
-    /// Writes down the event of a call in at most so many bytes, or says why there is none.
-    pub(crate) fn post(&self, call: &RawCall, keys: &mut Keys, most: usize) -> Result<EncodedEvent, Reason> {
-        keys.remember(self.key.current());
-        let known = keys.0.iter().chain([&call.credentials.token]).map(HeaderValue::as_bytes);
-        let pass = self.redactor.for_event(known);
-        let event = catch_unwind(AssertUnwindSafe(|| Event::from_call(call, self.body_limit, &pass)));
-        let event = event.map_err(|_| Reason::Unusable)?;
+impl Encoder {
+    /// Encodes the event of a call in at most `max_bytes`.
+    pub(crate) fn encode(&mut self, call: &RawCall, max_bytes: usize) -> Result<EncodedEvent, Reason> {
+        self.recent_keys.add(self.key.current());
+        let secrets = self.recent_keys.0.iter().chain([&call.credentials.token]).map(HeaderValue::as_bytes);
+        let redaction = self.redactor.for_event(secrets);
+        let event = catch(|| Event::from_call(call, self.body_limit, &redaction), Reason::InternalError)?;
         let event = match &self.hook {
             None => event,
-            Some(hook) => catch_unwind(AssertUnwindSafe(|| hook(event)))
-                .map_err(|_| Reason::HookPanicked)?
-                .ok_or(Reason::ByHook)?,
+            Some(hook) => catch(|| hook(event), Reason::HookPanicked)?.ok_or(Reason::ByHook)?,
         };
-        let post = catch_unwind(AssertUnwindSafe(|| EncodedEvent::new(&event, &self.project_id, &pass, most)));
-        post.map_err(|_| Reason::Unusable)?.map_err(|_| Reason::Unusable)
+        catch(|| EncodedEvent::new(&event, &self.project_id, &redaction, max_bytes), Reason::InternalError)?
+            .map_err(|_| Reason::InternalError)
     }
 }
 
-impl Keys {
-    fn remember(&mut self, key: HeaderValue) {
+fn catch<T>(run: impl FnOnce() -> T, on_panic: Reason) -> Result<T, Reason> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|_| on_panic)
+}
+
+/// The keys that were current of late. A call that was captured before a key was replaced may
+/// contain the old one, which is still a secret.
+#[derive(Default)]
+pub(crate) struct RecentKeys(Vec<HeaderValue>);
+
+const MAX_RECENT_KEYS: usize = 8;
+
+impl RecentKeys {
+    fn add(&mut self, key: HeaderValue) {
         if !self.0.contains(&key) {
-            self.0.truncate(KEYS - 1);
+            self.0.truncate(MAX_RECENT_KEYS - 1);
             self.0.insert(0, key);
         }
     }
 }
 
-impl fmt::Debug for Make {
+impl fmt::Debug for Encoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Make").field("body_limit", &self.body_limit).finish_non_exhaustive()
+        f.debug_struct("Encoder").field("body_limit", &self.body_limit).finish_non_exhaustive()
     }
 }

@@ -1,212 +1,188 @@
-//! Delivery without a clock, a thread or a socket: takes events in, says what to send, and hears how it went.
+//! Delivery without a clock, a thread or a socket: accepts events, decides what to send, and
+//! handles the outcome.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
-
-use super::encoder::{Keys, Make};
-use super::queue::{Entry, Queue};
-use super::schedule::Pause;
-use super::scheduler::{Flying, Item, Plan};
+use super::encoder::Encoder;
+use super::queue::{Envelope, Payload, Queue, Queued};
+use super::retry::{Action, Outcome, Pause, classify};
+use super::scheduler::{InFlight, Scheduler};
 use super::stats::Reason;
-use super::verdict::{Outcome, Verdict, judge};
-use crate::event::{EncodedEvent, RawCall};
 
-/// How long delivery goes on when nobody is left who could record or wait.
+/// How long delivery continues once the last client handle is dropped.
 const WIND_DOWN: Duration = Duration::from_secs(5);
 
-/// How long after an event the next one may wait to be seen.
-pub(super) const REST: Duration = Duration::from_millis(2);
+/// How long a new event may wait after the previous one, so that the caller need not wake the
+/// worker for each event of a burst.
+pub(super) const BATCH_WINDOW: Duration = Duration::from_millis(2);
 
-/// What an event is sent as, once it was its turn.
-pub(crate) enum Load {
-    RawCall(Box<RawCall>),
-    EncodedEvent(EncodedEvent, HeaderValue),
-}
-
-/// An event that is under way.
-pub(crate) struct Flight {
-    flying: Flying<Load>,
-}
-
-/// What one event is sent as.
-pub(crate) struct Parcel {
-    pub(crate) post: EncodedEvent,
-    pub(crate) token: HeaderValue,
-}
-
-/// The rules of delivery, applied to a queue.
+/// Applies the rules of delivery to the events of one queue.
 pub(crate) struct Engine {
     queue: Arc<Queue>,
-    make: Make,
-    keys: Keys,
-    plan: Plan<Load>,
-    inbox: VecDeque<Entry>,
+    encoder: Encoder,
+    scheduler: Scheduler,
+    inbox: VecDeque<Queued>,
+    /// Returns numbers in `0.0..1.0`.
     random: Box<dyn FnMut() -> f64 + Send>,
+    /// Whether the queue wakes the worker for the next event.
     listening: bool,
-    /// Events came in: until then, further ones are looked for and not waited for.
-    rest_until: Option<Instant>,
-    end_at: Option<Instant>,
+    /// The end of the current batch. Until then, new events are polled for, not listened for.
+    batch_end: Option<Instant>,
+    drain_deadline: Option<Instant>,
     stopped: bool,
 }
 
 impl Engine {
-    /// `random` gives numbers in `0.0..1.0`.
-    pub(crate) fn new(queue: Arc<Queue>, make: Make, width: usize, random: Box<dyn FnMut() -> f64 + Send>) -> Self {
+    pub(crate) fn new(
+        queue: Arc<Queue>,
+        encoder: Encoder,
+        max_in_flight: usize,
+        random: Box<dyn FnMut() -> f64 + Send>,
+    ) -> Self {
         Self {
             queue,
-            make,
-            keys: Keys::default(),
-            plan: Plan::new(width),
+            encoder,
+            scheduler: Scheduler::new(max_in_flight),
             inbox: VecDeque::new(),
             random,
             listening: false,
-            rest_until: None,
-            end_at: None,
+            batch_end: None,
+            drain_deadline: None,
             stopped: false,
         }
     }
 
-    /// Takes in what was recorded, and obeys. False when delivery is over.
-    pub(crate) fn take_in(&mut self, now: Instant) -> bool {
-        // Otherwise a landing, the end of a pause, or that of a rest comes first.
-        let listening = self.plan.can_fly(now) && self.rest_until.is_none_or(|end| end <= now);
-        let before = self.inbox.len();
-        let orders = self.queue.take(&mut self.inbox, listening);
-        let came = self.inbox.len() > before;
-        self.listening = listening && !came;
-        if came {
-            self.rest_until = Some(now + REST);
+    /// Accepts recorded events, drops expired ones, and follows commands. Returns whether delivery
+    /// goes on.
+    pub(crate) fn accept(&mut self, now: Instant) -> bool {
+        // Otherwise a completion, or the end of a pause or of the batch, comes first anyway.
+        let listening = self.scheduler.has_capacity(now) && self.batch_end.is_none_or(|end| end <= now);
+        let commands = self.queue.take(&mut self.inbox, listening);
+        self.listening = listening && self.inbox.is_empty();
+        if !self.inbox.is_empty() {
+            self.batch_end = Some(now + BATCH_WINDOW);
         }
-        for entry in self.inbox.drain(..) {
-            let session = entry.call.credentials.session_id.clone();
-            self.plan.push(&session, Item::new(entry.ticket, entry.recorded_at, Load::RawCall(entry.call)));
+        for event in self.inbox.drain(..) {
+            self.scheduler.push(event);
         }
-        for item in self.plan.expired(now) {
-            self.queue.dropped(item.ticket, item.why);
+        for event in self.scheduler.take_expired(now) {
+            self.queue.dropped(event.ticket, event.reason);
         }
-        if orders.hurry || (orders.wind_down && self.end_at.is_none()) {
-            self.plan.hurry();
+        if commands.flush || (commands.drain && self.drain_deadline.is_none()) {
+            self.scheduler.skip_pauses();
         }
-        if orders.wind_down {
-            self.end_at.get_or_insert(now + WIND_DOWN);
+        if commands.drain {
+            self.drain_deadline.get_or_insert(now + WIND_DOWN);
         }
-        self.stopped |= orders.stop || self.end_at.is_some_and(|end| end <= now || self.plan.is_empty());
+        let drained = self.drain_deadline.is_some_and(|deadline| deadline <= now || self.scheduler.is_empty());
+        self.stopped |= commands.abort || drained;
         !self.stopped
     }
 
-    /// The next event that may leave now, made on the spot where it is not yet. Call it until there is none.
-    pub(crate) fn next(&mut self, now: Instant) -> Option<(Flight, Parcel)> {
+    /// The next event that may be sent now, encoded unless it already is.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<(InFlight, Envelope)> {
         loop {
-            let mut flying = self.plan.next(now)?;
-            match self.parcel(&mut flying.item) {
-                Ok(parcel) => return Some((Flight { flying }, parcel)),
+            let mut in_flight = self.scheduler.next(now)?;
+            match self.encode(&mut in_flight.event) {
+                Ok(envelope) => return Some((in_flight, envelope)),
                 Err(reason) => {
-                    let item = self.plan.finish(flying);
-                    self.queue.dropped(item.ticket, reason);
+                    let event = self.scheduler.finish(in_flight);
+                    self.queue.dropped(event.ticket, reason);
                 }
             }
         }
     }
 
-    /// Whether the event that goes after this one is known, and not made yet. With a hook it has to wait its turn: a hook may block, which
-    /// would hold up the event that is under way.
-    pub(crate) fn has_to_make_after(&self, flight: &Flight) -> bool {
-        self.make.hook.is_none()
-            && self.plan.after(&flight.flying).is_some_and(|item| matches!(item.load, Load::RawCall(_)))
+    /// Whether the following event of the session should be encoded now. With a hook it waits for
+    /// its turn: a hook may block, which would delay the event in flight.
+    pub(crate) fn should_encode_next(&self, in_flight: &InFlight) -> bool {
+        self.encoder.hook.is_none()
+            && self.scheduler.peek_next(in_flight).is_some_and(|event| matches!(event.payload, Payload::Raw(_)))
     }
 
-    /// Makes the event that goes after this one, for which there is time while this one is under way.
-    pub(crate) fn make_after(&mut self, flight: &Flight) {
-        let Some(mut item) = self.plan.take_after(&flight.flying) else { return };
-        match self.make(&mut item) {
-            Ok(()) => self.plan.put_after(&flight.flying, item),
-            Err(reason) => self.queue.dropped(item.ticket, reason),
+    /// Encodes the following event of the session while this one is in flight.
+    pub(crate) fn encode_next(&mut self, in_flight: &InFlight) {
+        let Some(mut event) = self.scheduler.take_next(in_flight) else { return };
+        match self.encode(&mut event) {
+            Ok(_) => self.scheduler.restore_next(in_flight, event),
+            Err(reason) => self.queue.dropped(event.ticket, reason),
         }
     }
 
-    fn make(&mut self, item: &mut Item<Load>) -> Result<(), Reason> {
-        if let Load::RawCall(call) = &item.load {
-            let token = call.credentials.token.clone();
-            let post = self.make.post(call, &mut self.keys, self.queue.room(item.ticket))?;
-            self.queue.reweigh(&mut item.ticket, post.weight());
-            item.load = Load::EncodedEvent(post, token);
-        }
-        Ok(())
+    fn encode(&mut self, event: &mut Queued) -> Result<Envelope, Reason> {
+        let call = match &event.payload {
+            Payload::Raw(call) => call,
+            Payload::Encoded(envelope) => return Ok(Envelope::clone(envelope)),
+        };
+        let encoded = self.encoder.encode(call, self.queue.max_event_bytes(event.ticket))?;
+        let envelope = Envelope { event: encoded, session: call.credentials.clone() };
+        self.queue.reweigh(&mut event.ticket, envelope.event.weight());
+        event.payload = Payload::Encoded(Box::new(envelope.clone()));
+        Ok(envelope)
     }
 
-    fn parcel(&mut self, item: &mut Item<Load>) -> Result<Parcel, Reason> {
-        self.make(item)?;
-        match &item.load {
-            Load::EncodedEvent(post, token) => Ok(Parcel { post: post.clone(), token: token.clone() }),
-            Load::RawCall(_) => Err(Reason::Unusable),
-        }
-    }
-
-    /// An event has landed.
-    pub(crate) fn landed(&mut self, flight: Flight, outcome: &Outcome, now: Instant) {
-        let mut flying = flight.flying;
-        let verdict = judge(outcome, &mut flying.item.history, self.queue.key_worked());
+    /// Handles the outcome of a send.
+    pub(crate) fn complete(&mut self, mut in_flight: InFlight, outcome: &Outcome, now: Instant) {
+        let action = classify(outcome, &mut in_flight.event.history, self.queue.key_worked());
         if *outcome == Outcome::Stored {
             self.queue.set_key_worked();
         }
-        match verdict {
-            Verdict::Delivered => {
-                self.plan.outage.worked();
-                let item = self.plan.finish(flying);
-                self.queue.delivered(item.ticket);
+        match action {
+            Action::Done => {
+                self.scheduler.outage.recovered();
+                let event = self.scheduler.finish(in_flight);
+                self.queue.delivered(event.ticket);
             }
-            Verdict::Drop(reason) => {
-                // Any answer shows that the destination does its work.
-                if !matches!(reason, Reason::Unanswered | Reason::ServerError) {
-                    self.plan.outage.worked();
+            Action::Drop(reason) => {
+                // Any other response shows that Brain works.
+                if !matches!(reason, Reason::NoResponse | Reason::ServerError) {
+                    self.scheduler.outage.recovered();
                 }
-                let item = self.plan.finish(flying);
-                self.queue.dropped(item.ticket, reason);
+                let event = self.scheduler.finish(in_flight);
+                self.queue.dropped(event.ticket, reason);
             }
-            Verdict::Again { wait, outage, why } => {
-                flying.item.why = why;
-                if outage {
-                    self.plan.outage.failed(wait, now, (self.random)());
-                }
-                // An outage is the destination's: each event goes as soon as that is over.
-                let pause =
-                    if outage { None } else { Pause::after(wait, flying.item.history.tries, now, (self.random)()) };
-                self.queue.retried(why);
-                self.plan.put_back(flying, pause);
+            Action::Retry { wait, outage, reason } => {
+                in_flight.event.reason = reason;
+                self.queue.retried(reason);
+                let random = (self.random)();
+                let pause = if outage {
+                    // All sessions wait, and resume together.
+                    self.scheduler.outage.failed(wait, now, random);
+                    None
+                } else {
+                    Pause::after(wait, in_flight.event.history.attempts, now, random)
+                };
+                self.scheduler.requeue(in_flight, pause);
             }
         }
     }
 
-    /// When to come back, if nothing lands and nobody wakes before.
+    /// When to continue if no send completes and the queue wakes no one.
     pub(crate) fn wake_at(&self, now: Instant) -> Option<Instant> {
-        let rested = self.rest_until.map_or(now, |end| end.max(now));
-        let listen = Some(rested).filter(|_| !self.listening && self.plan.can_fly(now));
-        [listen, self.plan.wake_at(now), self.end_at].into_iter().flatten().min()
+        let batch_end = self.batch_end.map_or(now, |end| end.max(now));
+        let listen = (!self.listening && self.scheduler.has_capacity(now)).then_some(batch_end);
+        [listen, self.scheduler.wake_at(now), self.drain_deadline].into_iter().flatten().min()
     }
 
-    /// Gives up the events that are under way, because delivery ends.
-    pub(crate) fn give_up(&self, flights: impl Iterator<Item = Flight>) {
-        // First of all, so that whoever waits for the end finds it complete.
+    /// Drops the events in flight because delivery ends.
+    pub(crate) fn abandon(&self, in_flight: impl Iterator<Item = InFlight>) {
+        // Closed first: whoever waits for the last event must not see another one recorded.
         self.queue.close();
-        for flight in flights {
-            self.queue.dropped(flight.flying.item.ticket, Reason::Shutdown);
+        for InFlight { event, .. } in in_flight {
+            self.queue.dropped(event.ticket, Reason::Shutdown);
         }
     }
 }
 
 impl Drop for Engine {
-    /// However delivery ends, what is left is counted.
+    /// Counts what is left, however delivery ends.
     fn drop(&mut self) {
         self.queue.close();
-        for item in self.plan.drain() {
-            self.queue.dropped(item.ticket, Reason::Shutdown);
+        for event in self.scheduler.take_all().into_iter().chain(self.inbox.drain(..)) {
+            self.queue.dropped(event.ticket, Reason::Shutdown);
         }
-        for entry in self.inbox.drain(..) {
-            self.queue.dropped(entry.ticket, Reason::Shutdown);
-        }
-        self.queue.end();
+        self.queue.discard();
     }
 }

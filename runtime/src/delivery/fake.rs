@@ -1,4 +1,4 @@
-//! Calls, keys and makes for the tests of delivery.
+//! Calls, keys and encoders for the tests of delivery.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{HeaderValue, Method};
 use url::Url;
 
-use super::encoder::{Key, Make};
+use super::encoder::{Encoder, Key, RecentKeys};
 use crate::event::{CapturedBody, End, HeaderBlock, RawCall};
 use crate::redact::Redactor;
 use crate::token::SessionCredentials;
@@ -19,7 +19,7 @@ pub(crate) fn call(session: &str, sequence: u64) -> RawCall {
     heavy_call(session, sequence, 0)
 }
 
-/// With a response body of so many bytes.
+/// A call with `bytes` bytes of response body.
 pub(crate) fn heavy_call(session: &str, sequence: u64, bytes: usize) -> RawCall {
     RawCall {
         credentials: Arc::new(SessionCredentials {
@@ -55,7 +55,7 @@ impl Key for FixedKey {
     }
 }
 
-/// Counts how often it was asked for: once for each event that is made.
+/// Counts the events that are encoded: each reads the key once.
 pub(crate) struct CountingKey(pub(crate) Arc<AtomicU64>);
 
 impl Key for CountingKey {
@@ -69,12 +69,13 @@ impl Key for CountingKey {
     }
 }
 
-pub(crate) fn make() -> Make {
-    Make {
+pub(crate) fn encoder() -> Encoder {
+    Encoder {
         body_limit: 16 * 1024,
         redactor: Redactor::default(),
         hook: None,
         project_id: String::new(),
         key: Arc::new(FixedKey),
+        recent_keys: RecentKeys::default(),
     }
 }

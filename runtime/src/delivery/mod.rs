@@ -1,4 +1,5 @@
-//! Delivery: takes finished calls from any thread, and brings them to Brain on the library's own.
+//! Delivers finished calls to Brain. Callers enqueue them on any thread; a worker on a thread of its
+//! own encodes and sends them.
 
 mod encoder;
 mod engine;
@@ -6,11 +7,9 @@ mod exporter;
 #[cfg(test)]
 pub(crate) mod fake;
 mod queue;
-mod schedule;
+mod retry;
 mod scheduler;
 pub mod stats;
-mod told;
-mod verdict;
 mod worker;
 
 use std::fmt;
@@ -21,147 +20,135 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-pub(crate) use encoder::{Key, Make};
-pub(crate) use exporter::Brain;
-pub(crate) use stats::Stats;
-pub use stats::Undelivered;
-pub(crate) use worker::Destination;
-
+use self::encoder::{Encoder, Key, RecentKeys};
+use self::engine::Engine;
+use self::exporter::{BrainExporter, Exporter};
+use self::queue::{Queue, Recorded, Watch};
+pub(crate) use self::stats::Stats;
 use crate::clock::Clock;
 use crate::config::{KeySource, Settings};
 use crate::event::RawCall;
 use crate::redact::Redactor;
 use crate::sync::lock;
-use engine::Engine;
-use queue::{Queue, Recorded, Watch};
 
-/// Runs a task on a thread of the library's; a task that cannot run is dropped.
+/// Brain verifies each event with UASAM; two at a time keep a server with two cores busy.
+const MAX_IN_FLIGHT: usize = 2;
+
+/// Brain asks UASAM first, which may take it five seconds.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a shutdown waits for the worker to count the events that it gives up.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Runs a task on a background thread. A task that cannot run is dropped.
 pub(crate) type Spawn = Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>;
 
-/// Where delivery runs: the worker calls the user's hook, which may block, and must hold up neither a deadline nor the opening of a session.
+/// The threads that delivery runs on. The worker has its own because it calls the user's hook,
+/// which may block, but must delay neither a timeout nor the opening of a session.
 pub(crate) struct Threads {
     pub(crate) worker: Spawn,
     pub(crate) timers: Spawn,
 }
 
-#[cfg(test)]
-impl Threads {
-    /// The same thread for both.
-    pub(crate) fn same(spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static) -> Self {
-        let spawn = Arc::new(spawn);
-        let other = spawn.clone();
-        Self { worker: Box::new(move |task| spawn(task)), timers: Box::new(move |task| other(task)) }
-    }
-}
-
-/// How many sessions are served at a time unless told otherwise: two cores of a server verify as fast as it goes.
-pub(crate) const WIDTH: usize = 2;
-
-/// How long Brain may take to answer: it asks UASAM first, which may take it five seconds.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// The delivery of one client's events.
+/// Delivers the events of one client.
 pub(crate) struct Delivery {
     queue: Arc<Queue>,
     threads: Threads,
     clock: Clock,
-    /// What the worker is made from, until the first event starts it.
-    parts: Mutex<Option<(Engine, Arc<dyn Destination>)>>,
+    /// What the worker is started with, by the first event.
+    unstarted: Mutex<Option<(Engine, Arc<dyn Exporter>)>>,
 }
 
 impl Delivery {
-    /// The delivery that a configuration asks for.
-    pub(crate) fn of(settings: &Settings, key: KeySource, threads: Threads) -> Self {
+    pub(crate) fn from_settings(settings: &Settings, key: KeySource, threads: Threads) -> Self {
         let key: Arc<dyn Key> = Arc::new(key);
-        let make = Make {
+        let encoder = Encoder {
             body_limit: settings.body_limit,
             redactor: Redactor::with(&settings.sensitive_headers),
             hook: settings.on_event.clone(),
             project_id: settings.project_id.clone().unwrap_or_default(),
             key: key.clone(),
+            recent_keys: RecentKeys::default(),
         };
-        let brain = Brain::new(&settings.brain, settings.connect_timeout, ANSWER, key);
-        let mut delivery = Self::new(make, Arc::new(brain), WIDTH, fastrand::f64, threads);
+        let exporter = BrainExporter::new(&settings.brain, settings.connect_timeout, RESPONSE_TIMEOUT, key);
+        let mut delivery = Self::new(encoder, Arc::new(exporter), MAX_IN_FLIGHT, fastrand::f64, threads);
         delivery.clock = settings.clock.clone();
         delivery
     }
 
-    /// Nothing runs before the first event. `width` sessions are served at a time; `random` gives numbers in `0.0..1.0` for the pauses.
+    /// Starts nothing before the first event. `random` returns numbers in `0.0..1.0`.
     pub(crate) fn new(
-        make: Make,
-        destination: Arc<dyn Destination>,
-        width: usize,
+        encoder: Encoder,
+        exporter: Arc<dyn Exporter>,
+        max_in_flight: usize,
         random: impl FnMut() -> f64 + Send + 'static,
         threads: Threads,
     ) -> Self {
         let queue = Arc::new(Queue::new());
-        let engine = Engine::new(queue.clone(), make, width, Box::new(random));
-        Self { queue, threads, clock: Clock::new(), parts: Mutex::new(Some((engine, destination))) }
+        let engine = Engine::new(queue.clone(), encoder, max_in_flight, Box::new(random));
+        Self { queue, threads, clock: Clock::new(), unstarted: Mutex::new(Some((engine, exporter))) }
     }
 
-    /// Takes in a finished call: a push, on any thread, within a runtime or without one. What cannot be taken in is counted as dropped.
+    /// Enqueues a finished call, on any thread. A call that does not fit is counted as dropped.
     pub(crate) fn record(&self, call: RawCall) {
-        if self.queue.record(call, self.clock.now()) == Recorded::Start {
-            self.start();
+        if self.queue.record(call, self.clock.now()) == Recorded::StartWorker {
+            self.start_worker();
         }
     }
 
-    fn start(&self) {
-        let parts = lock(&self.parts).take();
-        if let Some((engine, destination)) = parts {
-            // If it cannot run, the engine is dropped, and counts what was recorded.
-            (self.threads.worker)(Box::pin(worker::run(self.queue.clone(), engine, destination, self.clock.clone())));
+    fn start_worker(&self) {
+        let unstarted = lock(&self.unstarted).take();
+        if let Some((engine, exporter)) = unstarted {
+            // If the task cannot run, dropping the engine counts the events.
+            (self.threads.worker)(Box::pin(worker::run(self.queue.clone(), engine, exporter, self.clock.clone())));
         }
     }
 
-    /// The agent key has worked elsewhere: from now on, its refusal is a passing fault.
+    /// Reports that UASAM accepted the agent key: if Brain rejects it later, that will pass.
     pub(crate) fn key_worked(&self) {
         self.queue.set_key_worked();
     }
 
-    /// What became of the events so far.
     pub(crate) fn stats(&self) -> Stats {
         self.queue.stats()
     }
 
-    /// Waits until the events recorded so far are delivered or dropped, or until the deadline; tells how many are left. Our own pauses end.
-    pub(crate) async fn flush(&self, deadline: Duration) -> std::result::Result<(), Undelivered> {
+    /// Waits until the events recorded so far are delivered or dropped, and skips our own pauses.
+    pub(crate) async fn flush(&self, timeout: Duration) -> Result<(), Undelivered> {
         let Some(watch) = self.queue.watch() else { return Ok(()) };
-        self.queue.order(|orders| orders.hurry = true);
-        let left = self.wait(watch, deadline).await;
-        if left.0 == 0 { Ok(()) } else { Err(left) }
+        self.queue.command(|commands| commands.flush = true);
+        self.wait(watch, timeout).await
     }
 
-    /// Takes nothing in from now on, flushes, and drops what is left at the deadline; tells how many that were.
-    pub(crate) async fn shutdown(&self, deadline: Duration) -> std::result::Result<(), Undelivered> {
+    /// Rejects further events, flushes, and drops the events still pending after the timeout.
+    pub(crate) async fn shutdown(&self, timeout: Duration) -> Result<(), Undelivered> {
         self.queue.close();
-        let left = self.flush(deadline).await;
-        self.queue.order(|orders| orders.stop = true);
+        let flushed = self.flush(timeout).await;
+        self.queue.command(|commands| commands.abort = true);
         if let Some(watch) = self.queue.watch() {
-            // Until the worker has counted them; it has nothing else to do.
-            let _ = self.wait(watch, Duration::from_secs(1)).await;
+            let _ = self.wait(watch, ABORT_TIMEOUT).await;
         }
-        left
+        flushed
     }
 
-    /// The deadline is kept by the library's thread: the caller's runtime may have no clock.
-    async fn wait(&self, watch: Watch, deadline: Duration) -> Undelivered {
-        let left = watch.left();
-        let (tell, told) = oneshot::channel();
+    /// The timeout runs on the library's thread because the caller's runtime may have no timer.
+    async fn wait(&self, watch: Watch, timeout: Duration) -> Result<(), Undelivered> {
+        let remaining = watch.remaining();
+        let (done, wait) = oneshot::channel();
         (self.threads.timers)(Box::pin(async move {
-            let _ = tokio::time::timeout(deadline, watch.done()).await;
-            let _ = tell.send(());
+            let _ = tokio::time::timeout(timeout, watch.done()).await;
+            let _ = done.send(());
         }));
-        let _ = told.await;
-        left()
+        let _ = wait.await;
+        Undelivered::from_count(remaining())
     }
 }
 
 impl Drop for Delivery {
-    /// Nobody is left who could record or wait: the worker goes on for a moment, and counts what it could not deliver.
+    /// Lets the worker drain the queue for a while after the last client handle is dropped.
     fn drop(&mut self) {
         self.queue.close();
-        self.queue.order(|orders| orders.wind_down = true);
+        self.queue.command(|commands| commands.drain = true);
     }
 }
 
@@ -171,13 +158,50 @@ impl fmt::Debug for Delivery {
     }
 }
 
+/// The error of a flush or a shutdown that reached its timeout.
+///
+/// After [`flush`](crate::flush) the events are still pending, and may be delivered later. After
+/// [`shutdown`](crate::shutdown) they are dropped.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::time::Duration;
+///
+/// if let Err(undelivered) = otas::flush(Duration::from_secs(10)).await {
+///     eprintln!("{undelivered}");
+///     assert!(undelivered.count() > 0);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    count: u64,
+}
+
+impl Undelivered {
+    /// `Ok` if no event is left.
+    pub(crate) fn from_count(count: u64) -> Result<(), Self> {
+        if count == 0 { Ok(()) } else { Err(Self { count }) }
+    }
+
+    /// The number of events that were neither delivered nor dropped when the timeout ended.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.count;
+        let events = if count == 1 { "event was" } else { "events were" };
+        write!(f, "{count} {events} not delivered in time; check that Brain is reachable, or allow a longer timeout")
+    }
+}
+
+impl std::error::Error for Undelivered {}
+
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::type_complexity,
-    reason = "tests; clippy sees that of `cfg(test)` alone"
-)]
 mod wire_tests;

@@ -1,4 +1,4 @@
-//! The queue that callers push into, and the one place where events are counted.
+//! The queue that callers push finished calls into, and the only place that counts events.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -8,90 +8,111 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::stats::{Reason, Stats, Undelivered};
-use super::told::Told;
-use crate::event::{MAX_EVENT_BYTES, RawCall};
+use super::retry::History;
+use super::stats::{DropWarnings, Reason, Stats};
+use crate::event::{EncodedEvent, MAX_EVENT_BYTES, RawCall};
 use crate::sync::lock;
+use crate::token::{SessionCredentials, SessionId};
 
-/// How many events may wait.
-pub(crate) const EVENTS: u64 = 1_024;
-/// How much memory they may take, in bytes.
-pub(crate) const BYTES: u64 = 8 * 1024 * 1024;
+pub(crate) const MAX_EVENTS: u64 = 1_024;
+pub(crate) const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// An event without bodies is hardly ever longer, in bytes.
-const LEAST: usize = 16 * 1024;
+/// Enough for nearly any event without its bodies.
+const MIN_EVENT_BYTES: usize = 16 * 1024;
 
-/// An event that waits.
-pub(crate) struct Entry {
+/// A finished call on its way to Brain.
+pub(crate) struct Queued {
     pub(crate) ticket: Ticket,
     pub(crate) recorded_at: Instant,
-    pub(crate) call: Box<RawCall>,
+    pub(crate) payload: Payload,
+    pub(crate) history: History,
+    /// The reason to count if the event expires: why its last attempt failed.
+    pub(crate) reason: Reason,
 }
 
-/// The claim of one pending event on its place in the accounts. It is settled once, or counted as dropped when it is forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What is queued: boxed, so that a push moves little.
+pub(crate) enum Payload {
+    Raw(Box<RawCall>),
+    Encoded(Box<Envelope>),
+}
+
+/// An event that is ready to be sent.
+#[derive(Clone)]
+pub(crate) struct Envelope {
+    pub(crate) event: EncodedEvent,
+    pub(crate) session: Arc<SessionCredentials>,
+}
+
+impl Payload {
+    pub(crate) fn session(&self) -> &SessionId {
+        match self {
+            Self::Raw(call) => &call.credentials.session_id,
+            Self::Encoded(envelope) => &envelope.session.session_id,
+        }
+    }
+}
+
+/// The place of a pending event in the counters. Every ticket is resolved exactly once.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
-    pub(crate) number: u64,
-    pub(crate) weight: u64,
+    number: u64,
+    weight: u64,
 }
 
 /// Shared between the callers and the worker.
 pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Notify,
-    told: Told,
+    warnings: DropWarnings,
     key_worked: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    inbox: VecDeque<Entry>,
+    inbox: VecDeque<Queued>,
     stats: Stats,
-    next: u64,
-    /// Nothing more is taken in.
+    last_number: u64,
     closed: bool,
-    /// The worker has been started.
-    started: bool,
-    /// The worker would do something with a further event.
+    worker_started: bool,
+    /// Whether the worker wants to be woken by the next event.
     listening: bool,
-    orders: Orders,
+    commands: Commands,
     watchers: Vec<Watcher>,
 }
 
 /// What the worker is asked to do.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Orders {
-    /// End our own pauses once.
-    pub(crate) hurry: bool,
-    /// Nobody is left who could record: end when the queue is empty, or soon.
-    pub(crate) wind_down: bool,
-    /// Give up what is left, and end.
-    pub(crate) stop: bool,
+pub(crate) struct Commands {
+    /// Skip our own pauses, once.
+    pub(crate) flush: bool,
+    /// No client handle is left: stop when the queue is empty, or soon.
+    pub(crate) drain: bool,
+    /// Stop now.
+    pub(crate) abort: bool,
 }
 
-/// Somebody who waits until the events up to a number are settled.
+/// The sending half of a [`Watch`].
 struct Watcher {
-    up_to: u64,
-    left: Arc<AtomicU64>,
+    last_number: u64,
+    remaining: Arc<AtomicU64>,
     done: Option<oneshot::Sender<()>>,
 }
 
-/// What [`Queue::watch`] gives.
+/// Waits for the events that were pending when it was created.
 pub(crate) struct Watch {
-    left: Arc<AtomicU64>,
+    remaining: Arc<AtomicU64>,
     done: oneshot::Receiver<()>,
 }
 
 impl Watch {
-    /// Ends when every event is settled that was pending when the watch began.
     pub(crate) async fn done(self) {
         let _ = self.done.await;
     }
 
-    /// Reads how many of these events are still pending, later too.
-    pub(crate) fn left(&self) -> impl Fn() -> Undelivered + Send + 'static {
-        let left = self.left.clone();
-        move || Undelivered(left.load(Ordering::Acquire))
+    /// Returns a function that counts the events still pending, which outlives the watch.
+    pub(crate) fn remaining(&self) -> impl Fn() -> u64 + Send + 'static {
+        let remaining = self.remaining.clone();
+        move || remaining.load(Ordering::Acquire)
     }
 }
 
@@ -100,93 +121,94 @@ impl Watch {
 #[must_use]
 pub(crate) enum Recorded {
     Nothing,
-    /// The worker has to be started.
-    Start,
+    StartWorker,
 }
 
 impl Queue {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), wake: Notify::new(), told: Told::default(), key_worked: AtomicBool::new(false) }
+        Self {
+            state: Mutex::default(),
+            wake: Notify::new(),
+            warnings: DropWarnings::default(),
+            key_worked: AtomicBool::new(false),
+        }
     }
 
-    /// Takes in a finished call, or drops it: the only step of delivery on the caller's task.
+    /// Enqueues a finished call, or drops it. This is all that delivery does on the caller's task.
     pub(crate) fn record(&self, call: RawCall, now: Instant) -> Recorded {
         let mut call = Box::new(call);
         let mut weight = weight(&call);
-        let mut spare = None;
+        let mut shed = None;
         let mut state = self.state();
         state.stats.recorded += 1;
         if state.is_nearly_full(weight) {
-            // Freed after the lock.
-            spare = Some(call.shed_bodies());
+            shed = Some(call.shed_bodies());
             weight = self::weight(&call);
         }
-        if let Some(reason) = state.refusal(weight) {
+        if let Some(reason) = state.check(weight) {
             state.stats.dropped.count(reason);
             drop(state);
-            self.told.dropped(reason);
+            self.warnings.dropped(reason);
             return Recorded::Nothing;
         }
-        state.next += 1;
-        let ticket = Ticket { number: state.next, weight };
-        state.stats.pending += 1;
-        state.stats.bytes += weight;
-        state.inbox.push_back(Entry { ticket, recorded_at: now, call });
+        state.push(call, weight, now);
         let listening = std::mem::take(&mut state.listening);
-        let start = !std::mem::replace(&mut state.started, true);
+        let start = !std::mem::replace(&mut state.worker_started, true);
         drop(state);
-        drop(spare);
+        drop(shed); // freed outside the lock
         if listening {
             self.wake.notify_one();
         }
-        if start { Recorded::Start } else { Recorded::Nothing }
+        if start { Recorded::StartWorker } else { Recorded::Nothing }
     }
 
-    /// Gives the worker what came in, in the order of completion, and what it is asked to do. `listening` tells whether it would do something
-    /// with a further event. While it would not, or where something has just come in and more is likely, events do not wake it: a wake costs
-    /// the caller more than the rest of the push.
-    pub(crate) fn take(&self, into: &mut VecDeque<Entry>, listening: bool) -> Orders {
+    /// Appends the queued events to `into`, oldest first, and returns the pending commands.
+    ///
+    /// `listening` asks to be woken by the next event. Waking costs the caller more than the rest
+    /// of the push, so the worker does not ask while it could not send anyway. It is not woken
+    /// after a call that returned events either, as more tend to follow.
+    pub(crate) fn take(&self, into: &mut VecDeque<Queued>, listening: bool) -> Commands {
         let mut state = self.state();
         state.listening = listening && state.inbox.is_empty();
-        match into.is_empty() {
-            true => std::mem::swap(&mut state.inbox, into),
-            false => into.append(&mut state.inbox),
+        if into.is_empty() {
+            std::mem::swap(&mut state.inbox, into);
+        } else {
+            into.append(&mut state.inbox);
         }
-        let orders = state.orders;
-        state.orders.hurry = false;
-        orders
+        let commands = state.commands;
+        state.commands.flush = false;
+        commands
     }
 
-    /// Ends when somebody wakes the worker.
+    /// Waits for an event or a command.
     pub(crate) fn woken(&self) -> impl Future<Output = ()> + '_ {
         self.wake.notified()
     }
 
-    /// Counts a pending event as delivered.
     pub(crate) fn delivered(&self, ticket: Ticket) {
-        self.settle(ticket, |stats| stats.delivered += 1);
+        self.resolve(ticket, |stats| stats.delivered += 1);
     }
 
-    /// Counts a pending event as dropped.
     pub(crate) fn dropped(&self, ticket: Ticket, reason: Reason) {
-        self.settle(ticket, |stats| stats.dropped.count(reason));
-        self.told.dropped(reason);
+        self.resolve(ticket, |stats| stats.dropped.count(reason));
+        self.warnings.dropped(reason);
     }
 
-    /// Counts a further try.
-    pub(crate) fn retried(&self, why: Reason) {
+    pub(crate) fn retried(&self, reason: Reason) {
         self.state().stats.retried += 1;
-        self.told.retried(why);
+        self.warnings.retried(reason);
     }
 
-    /// How many bytes an event may have when it is written down: as many as it had, and what the queue has left; but never so few that
-    /// its body alone could not make room.
-    pub(crate) fn room(&self, ticket: Ticket) -> usize {
+    /// How large an event may become by encoding: as large as the queue has memory for, but never
+    /// so small that leaving out the bodies would not suffice.
+    pub(crate) fn max_event_bytes(&self, ticket: Ticket) -> usize {
         let others = self.state().stats.bytes.saturating_sub(ticket.weight);
-        usize::try_from(BYTES.saturating_sub(others)).unwrap_or(MAX_EVENT_BYTES).clamp(LEAST, MAX_EVENT_BYTES)
+        usize::try_from(MAX_BYTES.saturating_sub(others))
+            .unwrap_or(MAX_EVENT_BYTES)
+            .clamp(MIN_EVENT_BYTES, MAX_EVENT_BYTES)
     }
 
-    /// An event's memory changed: it was written down.
+    /// Accounts for the memory that an event takes once it is encoded.
     pub(crate) fn reweigh(&self, ticket: &mut Ticket, weight: usize) {
         let mut state = self.state();
         let weight = weight as u64;
@@ -194,47 +216,46 @@ impl Queue {
         ticket.weight = weight;
     }
 
-    fn settle(&self, ticket: Ticket, count: impl FnOnce(&mut Stats)) {
+    fn resolve(&self, ticket: Ticket, count: impl FnOnce(&mut Stats)) {
         let mut state = self.state();
         let state = &mut *state;
         count(&mut state.stats);
         state.stats.pending = state.stats.pending.saturating_sub(1);
         state.stats.bytes = state.stats.bytes.saturating_sub(ticket.weight);
-        state.watchers.retain_mut(|watcher| watcher.settled(ticket.number));
+        state.watchers.retain_mut(|watcher| !watcher.is_done_after(ticket.number));
     }
 
-    /// A watch over the events that are pending now; none if nothing is.
+    /// Watches the events that are pending now; `None` if there are none.
     pub(crate) fn watch(&self) -> Option<Watch> {
         let mut state = self.state();
         if state.stats.pending == 0 {
             return None;
         }
-        // Those that nobody waits for any more, their deadlines being over.
+        // Forget the watches that timed out.
         state.watchers.retain(|watcher| watcher.done.as_ref().is_some_and(|done| !done.is_closed()));
-        let (tell, done) = oneshot::channel();
-        let left = Arc::new(AtomicU64::new(state.stats.pending));
-        let up_to = state.next;
-        state.watchers.push(Watcher { up_to, left: left.clone(), done: Some(tell) });
-        Some(Watch { left, done })
+        let (sender, done) = oneshot::channel();
+        let remaining = Arc::new(AtomicU64::new(state.stats.pending));
+        let last_number = state.last_number;
+        state.watchers.push(Watcher { last_number, remaining: remaining.clone(), done: Some(sender) });
+        Some(Watch { remaining, done })
     }
 
-    /// Takes nothing in from now on.
+    /// Drops every event that is recorded from now on.
     pub(crate) fn close(&self) {
         self.state().closed = true;
     }
 
-    /// Asks the worker for something.
-    pub(crate) fn order(&self, change: impl FnOnce(&mut Orders)) {
-        change(&mut self.state().orders);
+    pub(crate) fn command(&self, change: impl FnOnce(&mut Commands)) {
+        change(&mut self.state().commands);
         self.wake.notify_one();
     }
 
-    /// Drops what nobody took: the worker has ended, or cannot be started.
-    pub(crate) fn end(&self) {
+    /// Closes the queue and drops what is in it, because no worker will take it.
+    pub(crate) fn discard(&self) {
         self.close();
-        let rest = std::mem::take(&mut self.state().inbox);
-        for entry in rest {
-            self.dropped(entry.ticket, Reason::Shutdown);
+        let inbox = std::mem::take(&mut self.state().inbox);
+        for event in inbox {
+            self.dropped(event.ticket, Reason::Shutdown);
         }
     }
 
@@ -242,7 +263,6 @@ impl Queue {
         self.state().stats
     }
 
-    /// Remembers that the agent key has worked.
     pub(crate) fn set_key_worked(&self) {
         self.key_worked.store(true, Ordering::Relaxed);
     }
@@ -252,155 +272,57 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing under the lock can panic half-way: the numbers are whole in any case.
         lock(&self.state)
     }
 }
 
 impl State {
-    fn refusal(&self, weight: u64) -> Option<Reason> {
+    fn push(&mut self, call: Box<RawCall>, weight: u64, now: Instant) {
+        self.last_number += 1;
+        self.stats.pending += 1;
+        self.stats.bytes += weight;
+        self.inbox.push_back(Queued {
+            ticket: Ticket { number: self.last_number, weight },
+            recorded_at: now,
+            payload: Payload::Raw(call),
+            history: History::default(),
+            reason: Reason::Expired,
+        });
+    }
+
+    /// Why an event of this weight cannot be queued, if so.
+    fn check(&self, weight: u64) -> Option<Reason> {
         if self.closed {
             return Some(Reason::Shutdown);
         }
-        let full = self.stats.pending >= EVENTS || self.stats.bytes.saturating_add(weight) > BYTES;
-        full.then_some(Reason::QueueFull)
+        let full = self.stats.pending >= MAX_EVENTS || self.stats.bytes.saturating_add(weight) > MAX_BYTES;
+        full.then_some(Reason::QueueOverflow)
     }
 
     fn is_nearly_full(&self, weight: u64) -> bool {
-        self.stats.pending >= EVENTS / 4 * 3 || self.stats.bytes.saturating_add(weight) > BYTES / 4 * 3
+        self.stats.pending >= MAX_EVENTS / 4 * 3 || self.stats.bytes.saturating_add(weight) > MAX_BYTES / 4 * 3
     }
 }
 
 impl Watcher {
-    /// Whether there is more to wait for, after this event was settled.
-    fn settled(&mut self, number: u64) -> bool {
-        let left = self.left.load(Ordering::Acquire).saturating_sub(u64::from(number <= self.up_to));
-        self.left.store(left, Ordering::Release);
-        if left > 0 {
-            return true;
+    /// Counts a resolved event; returns whether it was the last one to wait for.
+    fn is_done_after(&mut self, number: u64) -> bool {
+        let resolved = u64::from(number <= self.last_number);
+        let remaining = self.remaining.load(Ordering::Acquire).saturating_sub(resolved);
+        self.remaining.store(remaining, Ordering::Release);
+        if remaining > 0 {
+            return false;
         }
         if let Some(done) = self.done.take() {
             let _ = done.send(());
         }
-        false
+        true
     }
 }
 
 fn weight(call: &RawCall) -> u64 {
-    (size_of::<Entry>() + call.weight()) as u64
+    (size_of::<Queued>() + call.weight()) as u64
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::delivery::fake::{call, heavy_call};
-
-    fn drained(queue: &Queue) -> VecDeque<Entry> {
-        let mut entries = VecDeque::new();
-        queue.take(&mut entries, false);
-        entries
-    }
-
-    fn is_balanced(stats: Stats) -> bool {
-        stats.recorded == stats.delivered + stats.dropped.total() + stats.pending
-    }
-
-    #[test]
-    fn the_newest_is_dropped_when_the_queue_is_full() {
-        let queue = Queue::new();
-
-        for sequence in 0..EVENTS + 5 {
-            let _ = queue.record(call("s", sequence), Instant::now());
-        }
-
-        let stats = queue.stats();
-        assert_eq!((stats.pending, stats.dropped.queue_overflow), (EVENTS, 5));
-        assert!(is_balanced(stats));
-        let entries = drained(&queue);
-        assert_eq!(entries.back().unwrap().call.sequence, EVENTS - 1);
-    }
-
-    #[test]
-    fn bodies_are_shed_when_the_queue_is_three_quarters_full() {
-        let queue = Queue::new();
-
-        for sequence in 0..EVENTS {
-            let _ = queue.record(heavy_call("s", sequence, 100), Instant::now());
-        }
-
-        let shed: Vec<_> = drained(&queue).iter().map(|entry| entry.call.response_body.shed).collect();
-        assert!(shed[..768].iter().all(|shed| !shed) && shed[768..].iter().all(|shed| *shed));
-    }
-
-    #[test]
-    fn memory_is_bounded_as_well_as_numbers() {
-        let queue = Queue::new();
-
-        for sequence in 0..1_000 {
-            let _ = queue.record(heavy_call("s", sequence, 100 * 1024), Instant::now());
-        }
-
-        let stats = queue.stats();
-        assert!(stats.bytes <= BYTES);
-        assert!(drained(&queue).iter().any(|entry| entry.call.response_body.shed));
-        assert!(is_balanced(stats));
-    }
-
-    #[test]
-    fn an_event_that_fits_without_its_bodies_is_told_without_them() {
-        let queue = Queue::new();
-        let long = |sequence| RawCall { error: Some(" ".repeat(20 * 1024)), ..call("s", sequence) };
-        let mut sequence = 0;
-        while queue.stats().bytes < BYTES - 64 * 1024 {
-            let _ = queue.record(long(sequence), Instant::now());
-            sequence += 1;
-        }
-
-        let _ = queue.record(heavy_call("s", sequence, 100 * 1024), Instant::now());
-
-        assert_eq!((queue.stats().dropped.total(), queue.stats().pending), (0, sequence + 1));
-        assert!(drained(&queue).back().is_some_and(|entry| entry.call.response_body.shed));
-        assert!(queue.stats().bytes <= BYTES);
-    }
-
-    #[test]
-    fn a_closed_queue_says_why_it_drops() {
-        let queue = Queue::new();
-        let _ = queue.record(call("s", 0), Instant::now());
-        queue.close();
-
-        let _ = queue.record(call("s", 1), Instant::now());
-
-        let stats = queue.stats();
-        assert_eq!((stats.dropped.shutdown, stats.pending), (1, 1));
-        queue.end();
-        assert_eq!((queue.stats().dropped.shutdown, queue.stats().pending, queue.stats().bytes), (2, 0, 0));
-    }
-
-    #[test]
-    fn a_watch_waits_for_the_events_before_it_and_no_others() {
-        let queue = Queue::new();
-        let _ = queue.record(call("s", 0), Instant::now());
-        let _ = queue.record(call("s", 1), Instant::now());
-        let mut watch = queue.watch().unwrap();
-        let left = watch.left();
-        let _ = queue.record(call("s", 2), Instant::now());
-        let entries = drained(&queue);
-
-        queue.delivered(entries[2].ticket);
-        queue.delivered(entries[0].ticket);
-        assert!(watch.done.try_recv().is_err());
-        assert_eq!(left(), Undelivered(1));
-        queue.dropped(entries[1].ticket, Reason::Refused);
-
-        assert!(watch.done.try_recv().is_ok());
-        assert!(left().is_empty() && queue.watch().is_none());
-    }
-
-    #[test]
-    fn only_the_first_event_starts_the_worker() {
-        let queue = Queue::new();
-        assert_eq!(queue.record(call("s", 0), Instant::now()), Recorded::Start);
-        assert_eq!(queue.record(call("s", 1), Instant::now()), Recorded::Nothing);
-    }
-}
+mod tests;

@@ -1,210 +1,187 @@
-//! Whose turn it is: the events of each session in their order, one at a time; several sessions beside each other.
+//! Decides what to send next: the events of one session strictly in order, sessions concurrently.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::queue::Ticket;
-use super::schedule::{MAX_AGE, Outage, Pause};
-use super::stats::Reason;
-use super::verdict::History;
+use super::queue::Queued;
+use super::retry::{MAX_AGE, Outage, Pause};
 use crate::token::SessionId;
 
-/// An event in the plan, with whatever is to be sent.
-pub(crate) struct Item<T> {
-    pub(crate) ticket: Ticket,
-    pub(crate) recorded_at: Instant,
-    pub(crate) history: History,
-    /// Why it was sent back the last time: the reason if it grows too old.
-    pub(crate) why: Reason,
-    pub(crate) load: T,
-}
-
-impl<T> Item<T> {
-    pub(crate) fn new(ticket: Ticket, recorded_at: Instant, load: T) -> Self {
-        Self { ticket, recorded_at, history: History::default(), why: Reason::Expired, load }
-    }
-
-    fn expires_at(&self) -> Instant {
-        self.recorded_at + MAX_AGE
-    }
-}
-
-/// The events of one session.
-struct Lane<T> {
-    items: VecDeque<Item<T>>,
-    flying: bool,
-}
-
-/// An event that left the plan to be sent, and the session that waits for it.
-pub(crate) struct Flying<T> {
+/// An event being sent. The rest of its session waits for it.
+pub(crate) struct InFlight {
     session: SessionId,
-    pub(crate) item: Item<T>,
+    pub(crate) event: Queued,
 }
 
-/// All sessions that have events.
-pub(crate) struct Plan<T> {
-    lanes: HashMap<SessionId, Lane<T>>,
-    /// Sessions whose first event may be sent.
+struct SessionQueue {
+    events: VecDeque<Queued>,
+    in_flight: bool,
+}
+
+pub(crate) struct Scheduler {
+    sessions: HashMap<SessionId, SessionQueue>,
+    /// Sessions whose next event may be sent.
     ready: VecDeque<SessionId>,
-    /// Sessions whose first event has to wait.
-    waiting: Vec<(Pause, SessionId)>,
+    /// Sessions whose next event is to be sent again after a pause.
+    paused: Vec<(Pause, SessionId)>,
     pub(crate) outage: Outage,
-    flying: usize,
-    width: usize,
-    /// No event expires before.
-    expiry: Option<Instant>,
+    in_flight: usize,
+    max_in_flight: usize,
+    /// No event expires before this.
+    next_expiry: Option<Instant>,
 }
 
-impl<T> Plan<T> {
-    /// `width` sessions are served at a time.
-    pub(crate) fn new(width: usize) -> Self {
+impl Scheduler {
+    pub(crate) fn new(max_in_flight: usize) -> Self {
         Self {
-            lanes: HashMap::new(),
+            sessions: HashMap::new(),
             ready: VecDeque::new(),
-            waiting: Vec::new(),
+            paused: Vec::new(),
             outage: Outage::default(),
-            flying: 0,
-            width: width.max(1),
-            expiry: None,
+            in_flight: 0,
+            max_in_flight: max_in_flight.max(1),
+            next_expiry: None,
         }
     }
 
-    /// Adds an event behind the others of its session.
-    pub(crate) fn push(&mut self, session: &SessionId, item: Item<T>) {
-        self.expiry.get_or_insert(item.expires_at());
-        if let Some(lane) = self.lanes.get_mut(session) {
-            lane.items.push_back(item);
+    pub(crate) fn push(&mut self, event: Queued) {
+        self.next_expiry.get_or_insert(expiry(&event));
+        let session = event.payload.session();
+        if let Some(queue) = self.sessions.get_mut(session) {
+            queue.events.push_back(event);
             return;
         }
-        self.lanes.insert(session.clone(), Lane { items: VecDeque::from([item]), flying: false });
+        let session = session.clone();
         self.ready.push_back(session.clone());
+        self.sessions.insert(session, SessionQueue { events: VecDeque::from([event]), in_flight: false });
     }
 
-    /// Takes out the next event to send, if one may be sent now.
-    pub(crate) fn next(&mut self, now: Instant) -> Option<Flying<T>> {
-        self.release(|pause| pause.until <= now);
-        if !self.can_fly(now) {
+    /// Takes the next event that may be sent now.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<InFlight> {
+        self.resume(|pause| pause.until <= now);
+        if !self.has_capacity(now) {
             return None;
         }
         while let Some(session) = self.ready.pop_front() {
-            let Some(lane) = self.lanes.get_mut(&session) else { continue };
-            let Some(item) = lane.items.pop_front() else {
-                self.lanes.remove(&session);
+            let Some(queue) = self.sessions.get_mut(&session) else { continue };
+            let Some(event) = queue.events.pop_front() else {
+                self.sessions.remove(&session);
                 continue;
             };
-            lane.flying = true;
-            self.flying += 1;
-            return Some(Flying { session, item });
+            queue.in_flight = true;
+            self.in_flight += 1;
+            return Some(InFlight { session, event });
         }
         None
     }
 
-    /// Whether a further event would be sent at once.
-    pub(crate) fn can_fly(&self, now: Instant) -> bool {
-        self.flying < self.width && self.outage.allows(self.flying, now)
+    /// Whether an event of another session could be sent now.
+    pub(crate) fn has_capacity(&self, now: Instant) -> bool {
+        self.in_flight < self.max_in_flight && self.outage.allows(self.in_flight, now)
     }
 
-    /// The event that goes after this one, where it is known.
-    pub(crate) fn after(&self, flying: &Flying<T>) -> Option<&Item<T>> {
-        self.lanes.get(&flying.session).and_then(|lane| lane.items.front())
+    /// The event that follows this one in its session.
+    pub(crate) fn peek_next(&self, in_flight: &InFlight) -> Option<&Queued> {
+        self.sessions.get(&in_flight.session).and_then(|queue| queue.events.front())
     }
 
-    /// Takes that event out; it comes back by [`Plan::put_after`], or is settled.
-    pub(crate) fn take_after(&mut self, flying: &Flying<T>) -> Option<Item<T>> {
-        self.lanes.get_mut(&flying.session).and_then(|lane| lane.items.pop_front())
+    /// Takes the event that follows, until [`restore_next`](Self::restore_next).
+    pub(crate) fn take_next(&mut self, in_flight: &InFlight) -> Option<Queued> {
+        self.sessions.get_mut(&in_flight.session).and_then(|queue| queue.events.pop_front())
     }
 
-    pub(crate) fn put_after(&mut self, flying: &Flying<T>, item: Item<T>) {
-        if let Some(lane) = self.lanes.get_mut(&flying.session) {
-            lane.items.push_front(item);
+    pub(crate) fn restore_next(&mut self, in_flight: &InFlight, event: Queued) {
+        if let Some(queue) = self.sessions.get_mut(&in_flight.session) {
+            queue.events.push_front(event);
         }
     }
 
-    /// The event is settled: its session goes on with the next.
-    pub(crate) fn finish(&mut self, flying: Flying<T>) -> Item<T> {
-        let session = self.land(flying.session);
-        if self.lanes.get(&session).is_some_and(|lane| lane.items.is_empty()) {
-            self.lanes.remove(&session);
+    /// Lets the session go on with its next event.
+    pub(crate) fn finish(&mut self, in_flight: InFlight) -> Queued {
+        let InFlight { session, event } = in_flight;
+        self.release(&session);
+        if self.sessions.get(&session).is_some_and(|queue| queue.events.is_empty()) {
+            self.sessions.remove(&session);
         } else {
             self.ready.push_back(session);
         }
-        flying.item
+        event
     }
 
-    /// The event is to be sent again, before the others of its session.
-    pub(crate) fn put_back(&mut self, flying: Flying<T>, pause: Option<Pause>) {
-        let expires_at = flying.item.expires_at();
-        self.expiry = Some(self.expiry.map_or(expires_at, |expiry| expiry.min(expires_at)));
-        let session = self.land(flying.session);
-        if let Some(lane) = self.lanes.get_mut(&session) {
-            lane.items.push_front(flying.item);
+    /// Schedules the event again, ahead of the rest of its session.
+    pub(crate) fn requeue(&mut self, in_flight: InFlight, pause: Option<Pause>) {
+        let InFlight { session, event } = in_flight;
+        let expiry = expiry(&event);
+        self.next_expiry = Some(self.next_expiry.map_or(expiry, |next| next.min(expiry)));
+        self.release(&session);
+        if let Some(queue) = self.sessions.get_mut(&session) {
+            queue.events.push_front(event);
         }
         match pause {
-            Some(pause) => self.waiting.push((pause, session)),
+            Some(pause) => self.paused.push((pause, session)),
             None => self.ready.push_back(session),
         }
     }
 
-    fn land(&mut self, session: SessionId) -> SessionId {
-        self.flying = self.flying.saturating_sub(1);
-        if let Some(lane) = self.lanes.get_mut(&session) {
-            lane.flying = false;
+    fn release(&mut self, session: &SessionId) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(queue) = self.sessions.get_mut(session) {
+            queue.in_flight = false;
         }
-        session
     }
 
-    /// Takes out the events that are too old.
-    pub(crate) fn expired(&mut self, now: Instant) -> Vec<Item<T>> {
-        let mut old = Vec::new();
-        if self.expiry.is_none_or(|expiry| expiry > now) {
-            return old;
+    /// Takes the events that have become too old.
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Vec<Queued> {
+        let mut expired = Vec::new();
+        if self.next_expiry.is_none_or(|next| next > now) {
+            return expired;
         }
-        for lane in self.lanes.values_mut() {
-            while lane.items.front().is_some_and(|item| item.expires_at() <= now) {
-                old.extend(lane.items.pop_front());
+        for queue in self.sessions.values_mut() {
+            while queue.events.front().is_some_and(|event| expiry(event) <= now) {
+                expired.extend(queue.events.pop_front());
             }
         }
-        let heads = self.lanes.values().filter_map(|lane| lane.items.front());
-        self.expiry = heads.map(Item::expires_at).min();
-        self.forget_empty();
-        old
+        let heads = self.sessions.values().filter_map(|queue| queue.events.front());
+        self.next_expiry = heads.map(expiry).min();
+        self.forget_empty_sessions();
+        expired
     }
 
-    /// Takes out everything.
-    pub(crate) fn drain(&mut self) -> Vec<Item<T>> {
+    pub(crate) fn take_all(&mut self) -> Vec<Queued> {
         self.ready.clear();
-        self.waiting.clear();
-        self.lanes.drain().flat_map(|(_, lane)| lane.items).collect()
+        self.paused.clear();
+        self.sessions.drain().flat_map(|(_, queue)| queue.events).collect()
     }
 
-    /// Ends pauses of our own.
-    pub(crate) fn hurry(&mut self) {
-        self.outage.hurry();
-        self.release(|pause| !pause.firm);
+    /// Ends the pauses that no server asked for.
+    pub(crate) fn skip_pauses(&mut self) {
+        self.outage.skip_pause();
+        self.resume(|pause| pause.skippable);
     }
 
-    /// When there is something to do besides landings and news.
+    /// When there is something to do even if no send completes and nothing is recorded.
     pub(crate) fn wake_at(&self, now: Instant) -> Option<Instant> {
         let outage = self.outage.until(now);
-        let blocked = self.flying >= self.width || !self.outage.allows(self.flying, outage.unwrap_or(now));
-        let pauses = self.waiting.iter().map(|(pause, _)| pause.until).min();
-        let soonest = if self.ready.is_empty() { pauses } else { Some(now) };
-        // While the destination is paused, a session whose own pause ends first has to wait for it.
-        let soonest = soonest.map(|until| outage.map_or(until, |outage| until.max(outage)));
-        // And when that pause ends, further events matter again.
-        let soonest = [soonest, outage].into_iter().flatten().min().filter(|_| !blocked);
-        [soonest, self.expiry].into_iter().flatten().min()
+        let blocked =
+            self.in_flight >= self.max_in_flight || !self.outage.allows(self.in_flight, outage.unwrap_or(now));
+        let pauses = self.paused.iter().map(|(pause, _)| pause.until).min();
+        let next_send = if self.ready.is_empty() { pauses } else { Some(now) };
+        // A session whose own pause ends earlier still waits for the outage.
+        let next_send = next_send.map(|until| outage.map_or(until, |outage| until.max(outage)));
+        // When the outage ends, the worker has to listen for new events again.
+        let next_send = [next_send, outage].into_iter().flatten().min().filter(|_| !blocked);
+        [next_send, self.next_expiry].into_iter().flatten().min()
     }
 
-    /// Nothing waits, and nothing is under way.
+    /// Whether nothing is queued or in flight.
     pub(crate) fn is_empty(&self) -> bool {
-        self.flying == 0 && self.lanes.is_empty()
+        self.in_flight == 0 && self.sessions.is_empty()
     }
 
-    fn release(&mut self, over: impl Fn(&Pause) -> bool) {
+    fn resume(&mut self, is_over: impl Fn(&Pause) -> bool) {
         let ready = &mut self.ready;
-        self.waiting.retain(|(pause, session)| {
-            let over = over(pause);
+        self.paused.retain(|(pause, session)| {
+            let over = is_over(pause);
             if over {
                 ready.push_back(session.clone());
             }
@@ -212,10 +189,14 @@ impl<T> Plan<T> {
         });
     }
 
-    fn forget_empty(&mut self) {
-        self.lanes.retain(|_, lane| lane.flying || !lane.items.is_empty());
-        let lanes = &self.lanes;
-        self.ready.retain(|session| lanes.contains_key(session));
-        self.waiting.retain(|(_, session)| lanes.contains_key(session));
+    fn forget_empty_sessions(&mut self) {
+        self.sessions.retain(|_, queue| queue.in_flight || !queue.events.is_empty());
+        let sessions = &self.sessions;
+        self.ready.retain(|session| sessions.contains_key(session));
+        self.paused.retain(|(_, session)| sessions.contains_key(session));
     }
+}
+
+fn expiry(event: &Queued) -> Instant {
+    event.recorded_at + MAX_AGE
 }

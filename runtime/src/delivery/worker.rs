@@ -1,118 +1,111 @@
-//! Delivery as a task on its own thread: a clock, and a destination, for the engine.
+//! Runs the engine as a task: gives it a clock, and sends what it decides to send.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 
-use super::engine::{Engine, Flight, Parcel};
+use super::engine::Engine;
+use super::exporter::Exporter;
 use super::queue::Queue;
-use super::verdict::Outcome;
+use super::retry::Outcome;
+use super::scheduler::InFlight;
 use crate::clock::Clock;
 
-/// How the sending of a parcel ends.
-pub(crate) type Landing = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-
-/// Where events go.
-pub(crate) trait Destination: Send + Sync + 'static {
-    /// Sends one event; it never fails, it tells.
-    fn send(&self, parcel: Parcel) -> Landing;
-}
-
-/// The events under way, each in a task of its own, so that a panic there ends nothing else.
-struct Air {
+struct Worker {
     engine: Engine,
+    /// One task for each event in flight, so that a panic there ends nothing else.
     tasks: JoinSet<Outcome>,
-    flights: Vec<(AbortHandle, Flight)>,
+    in_flight: Vec<(AbortHandle, InFlight)>,
     clock: Clock,
 }
 
-/// Delivers until it is told to stop. Whatever happens to the task, what is left is counted as dropped.
-pub(crate) async fn run(queue: Arc<Queue>, engine: Engine, destination: Arc<dyn Destination>, clock: Clock) {
-    let mut air = Air { engine, tasks: JoinSet::new(), flights: Vec::new(), clock };
+type Completion = Result<(tokio::task::Id, Outcome), JoinError>;
+
+/// Delivers until the engine stops. If the task is dropped earlier, what is left is still counted.
+pub(crate) async fn run(queue: Arc<Queue>, engine: Engine, exporter: Arc<dyn Exporter>, clock: Clock) {
+    let mut worker = Worker { engine, tasks: JoinSet::new(), in_flight: Vec::new(), clock };
     loop {
-        let now = air.now();
-        if !air.engine.take_in(now) {
+        let now = worker.now();
+        if !worker.engine.accept(now) {
             return;
         }
-        loop {
-            let now = air.now();
-            let Some((flight, parcel)) = air.engine.next(now) else { break };
-            let handle = air.tasks.spawn(destination.send(parcel));
-            air.flights.push((handle, flight));
-        }
-        let landed = match air.flight_before_work() {
-            Some(at) => air.work(at).await,
-            None => air.event(&queue).await,
+        worker.send_ready(&*exporter);
+        let completion = match worker.before_unencoded() {
+            Some(index) => worker.complete_or_encode(index).await,
+            None => worker.wait(&queue).await,
         };
-        if let Some(landed) = landed {
-            air.landed(landed);
+        if let Some(completion) = completion {
+            worker.complete(completion);
         }
     }
 }
 
-/// The clock of tokio, which tests pause.
-fn tokio_now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-type Landed = Result<(tokio::task::Id, Outcome), tokio::task::JoinError>;
-
-impl Air {
+impl Worker {
+    /// Reads tokio's clock, which tests pause.
     fn now(&self) -> Instant {
-        self.clock.shifted(tokio_now())
+        self.clock.shifted(tokio::time::Instant::now().into_std())
     }
 
-    /// An event under way whose session has another that is not made yet.
-    fn flight_before_work(&self) -> Option<usize> {
-        self.flights.iter().position(|(_, flight)| self.engine.has_to_make_after(flight))
-    }
-
-    /// Makes that other event, unless something lands: what is under way goes first, and may have left by the time this one is made.
-    async fn work(&mut self, at: usize) -> Option<Landed> {
-        tokio::task::yield_now().await;
-        let landed = self.tasks.try_join_next_with_id();
-        if landed.is_none() {
-            self.engine.make_after(&self.flights[at].1);
+    fn send_ready(&mut self, exporter: &dyn Exporter) {
+        loop {
+            let now = self.now();
+            let Some((in_flight, envelope)) = self.engine.next(now) else { return };
+            let task = self.tasks.spawn(exporter.send(envelope));
+            self.in_flight.push((task, in_flight));
         }
-        landed
     }
 
-    /// Waits for a landing, for news, or for the time.
-    async fn event(&mut self, queue: &Queue) -> Option<Landed> {
+    /// The index of an event in flight whose session has another one to encode.
+    fn before_unencoded(&self) -> Option<usize> {
+        self.in_flight.iter().position(|(_, in_flight)| self.engine.should_encode_next(in_flight))
+    }
+
+    /// Encodes the event behind the one in flight. The send takes precedence: it is polled first,
+    /// and if it completes, nothing is encoded yet.
+    async fn complete_or_encode(&mut self, index: usize) -> Option<Completion> {
+        tokio::task::yield_now().await;
+        let completion = self.tasks.try_join_next_with_id();
+        if completion.is_none() {
+            self.engine.encode_next(&self.in_flight[index].1);
+        }
+        completion
+    }
+
+    /// Waits for a completion, a wake-up by the queue, or the time that the engine asked for.
+    async fn wait(&mut self, queue: &Queue) -> Option<Completion> {
         let mut woken = pin!(queue.woken());
-        let wake_at =
-            self.engine.wake_at(self.now()).map(|at| tokio::time::Instant::from_std(self.clock.unshifted(at)));
-        let mut sleep = pin!(wake_at.map(tokio::time::sleep_until));
+        let wake_at = self.engine.wake_at(self.now()).map(|at| self.clock.unshifted(at));
+        let mut sleep = pin!(wake_at.map(|at| tokio::time::sleep_until(at.into())));
         std::future::poll_fn(|context: &mut Context<'_>| {
-            if let Poll::Ready(Some(landed)) = self.tasks.poll_join_next_with_id(context) {
-                return Poll::Ready(Some(landed));
+            if let Poll::Ready(Some(completion)) = self.tasks.poll_join_next_with_id(context) {
+                return Poll::Ready(Some(completion));
             }
-            let over = sleep.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(context).is_ready());
-            if over || woken.as_mut().poll(context).is_ready() { Poll::Ready(None) } else { Poll::Pending }
+            let timed_out = sleep.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(context).is_ready());
+            if timed_out || woken.as_mut().poll(context).is_ready() { Poll::Ready(None) } else { Poll::Pending }
         })
         .await
     }
 
-    fn landed(&mut self, landed: Landed) {
-        let (id, outcome) = match landed {
-            Ok(landed) => landed,
-            // It panicked: whether it had been sent is not known.
-            Err(error) => (error.id(), Outcome::Unanswered),
+    fn complete(&mut self, completion: Completion) {
+        let (id, outcome) = match completion {
+            Ok(completed) => completed,
+            // A panic; the event may have been sent before.
+            Err(error) => (error.id(), Outcome::NoResponse),
         };
-        if let Some(at) = self.flights.iter().position(|(handle, _)| handle.id() == id) {
-            let (_, flight) = self.flights.swap_remove(at);
+        if let Some(index) = self.in_flight.iter().position(|(task, _)| task.id() == id) {
+            let (_, in_flight) = self.in_flight.swap_remove(index);
             let now = self.now();
-            self.engine.landed(flight, &outcome, now);
+            self.engine.complete(in_flight, &outcome, now);
         }
     }
 }
 
-impl Drop for Air {
+impl Drop for Worker {
     fn drop(&mut self) {
-        self.engine.give_up(self.flights.drain(..).map(|(_, flight)| flight));
+        self.engine.abandon(self.in_flight.drain(..).map(|(_, in_flight)| in_flight));
     }
 }

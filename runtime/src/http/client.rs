@@ -32,7 +32,7 @@ enum Binding {
     /// The current one, sent by its client; else by the default client of the task or process.
     Ambient,
     /// The current one if this client opened it; sent by this client.
-    Client(crate::Client),
+    Client(crate::client::Client),
     /// This one, wherever the request is sent.
     Session(Session),
 }
@@ -40,7 +40,7 @@ enum Binding {
 /// A request in flight.
 pub(super) type ResponseFuture = Pin<Box<dyn Future<Output = reqwest::Result<Response>> + Send>>;
 
-impl crate::Client {
+impl crate::client::Client {
     /// An HTTP client with this client's domain and settings.
     ///
     /// Its requests belong to the current session if this client opened it.

@@ -9,7 +9,8 @@ mod shapes;
 
 use std::borrow::Cow;
 
-use crate::{text, wire};
+use crate::text;
+use crate::wire;
 use mask::MASK;
 use names::Place;
 
