@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use otas::reqwest::header::{HeaderMap, HeaderName};
 use otas::reqwest::{Method, StatusCode};
 use otas::{Client, Config, Session, http};
 
@@ -125,18 +126,58 @@ async fn a_token_set_by_hand_is_not_overruled_inside_and_stripped_outside() {
     assert_eq!(otas.requests().last().unwrap().header("x-otas-agent-key"), Some("k"));
 }
 
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+}
+
 #[tokio::test]
 async fn default_headers_cannot_carry_the_secrets_outside() {
-    let site = Upstream::start().await;
-    let (otas, _) = otas_around(&site).await;
-    let build = || {
-        let secrets = [("x-otas-agent-session-token", "hunter2"), ("x-otas-agent-key", "hunter2")];
-        let headers = secrets.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        otas::reqwest::Client::builder().default_headers(headers)
-    };
+    let upstream = Upstream::start().await;
+    let (otas, _) = otas_around(&upstream).await;
+    let secrets = headers(&[("x-otas-agent-session-token", "hunter2"), ("x-otas-agent-key", "hunter2")]);
+    let config = Config::builder().vars(otas.env()).default_headers(secrets).build().unwrap();
+    let client = Client::new(config).unwrap();
+
+    client.scope(async { http::get(upstream.outside("/")).await.unwrap() }).await;
+
+    assert_eq!(upstream.received().len(), 1);
+    assert!(!format!("{:?}", upstream.received()).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn default_headers_lose_their_credentials_on_another_host() {
+    let upstream = Upstream::start().await;
+    let (otas, _) = otas_around(&upstream).await;
+    let defaults = headers(&[("authorization", "Bearer hunter2"), ("x-team", "search"), ("accept", "text/plain")]);
+    let config = Config::builder().vars(otas.env()).default_headers(defaults).build().unwrap();
+    let client = Client::new(config).unwrap();
+
+    let url = upstream.inside(&redirect(302, &upstream.outside("/end")));
+    client.scope(async { http::get(url).header("accept", "text/html").await.unwrap() }).await;
+
+    let received = upstream.received();
+    let sent = |at: usize, name: &str| received[at].header(name).map(str::to_owned);
+    assert_eq!(sent(0, "authorization").as_deref(), Some("Bearer hunter2"));
+    assert_eq!(sent(1, "authorization"), None);
+    for hop in 0..2 {
+        assert_eq!(sent(hop, "x-team").as_deref(), Some("search"));
+        assert_eq!(sent(hop, "accept").as_deref(), Some("text/html"), "the request takes precedence");
+    }
+}
+
+#[tokio::test]
+async fn a_custom_client_cannot_add_its_credentials_on_another_host() {
+    let upstream = Upstream::start().await;
+    let (otas, _) = otas_around(&upstream).await;
+    let build = || otas::reqwest::Client::builder().default_headers(headers(&[("authorization", "Bearer hunter2")]));
     let client = Client::new(Config::builder().vars(otas.env()).http_client(build).build().unwrap()).unwrap();
-    client.scope(async { http::get(site.outside("/")).await.unwrap() }).await;
-    assert!(!format!("{:?}", site.received()).contains("hunter2"));
+
+    let url = upstream.inside(&redirect(302, &upstream.outside("/end")));
+    client.scope(async { http::get(url).await.unwrap() }).await;
+
+    let received = upstream.received();
+    assert_eq!(received[0].header("authorization"), Some("Bearer hunter2"));
+    assert_eq!(received[1].header("authorization"), Some(""));
 }
 
 #[tokio::test]
