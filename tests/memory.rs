@@ -16,7 +16,7 @@ const SESSIONS: usize = 1000;
 fn an_open_session_holds_less_than_a_kibibyte() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (_otas, client, sessions) = runtime.block_on(async {
-        let otas = Server::start().await.unwrap();
+        let otas = Server::builder().project_domain("https://inside.example").start().await.unwrap();
         let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
         let mut sessions: Vec<Session> = Vec::with_capacity(SESSIONS);
         for _ in 0..SESSIONS {

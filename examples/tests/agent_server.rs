@@ -31,7 +31,7 @@ impl Agent {
             ("OTAS_UASAM_URL", otas.uasam_url()),
             ("OTAS_BRAIN_URL", otas.brain_url()),
         ]);
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut first = String::new();
         output.read_line(&mut first).unwrap();
@@ -51,9 +51,10 @@ impl Agent {
     /// What it says after the signal, once it has ended.
     async fn end(mut self) -> String {
         tokio::task::spawn_blocking(move || {
-            let mut text = String::new();
+            let (mut text, mut warnings) = (String::new(), String::new());
             self.output.read_to_string(&mut text).unwrap();
-            assert!(self.process.wait().unwrap().success(), "{text}");
+            self.process.stderr.take().unwrap().read_to_string(&mut warnings).unwrap();
+            assert!(self.process.wait().unwrap().success(), "{text}{warnings}");
             text
         })
         .await

@@ -1,6 +1,5 @@
 //! Warnings: emitted through `tracing`, and the very first one also to stderr if no subscriber was ever installed.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static PRINTED: AtomicBool = AtomicBool::new(false);
@@ -29,11 +28,24 @@ impl OnceFlag {
 pub(crate) fn emit(text: &str) {
     tracing::warn!(target: "otas", "{text}");
     if !tracing::dispatcher::has_been_set() && !PRINTED.swap(true, Ordering::Relaxed) {
-        // The only line this library ever prints; without it the failure would go unnoticed.
-        // Not `eprintln!`, which panics if stderr is closed.
         let hint = "no further warning is printed: install a `tracing` subscriber to see them all";
-        let _ = writeln!(std::io::stderr(), "otas: {text} ({hint})");
+        print(&format!("otas: {text} ({hint})\n"));
     }
+}
+
+/// Prints the only line this library ever prints; without it the failure would go unnoticed.
+#[cfg(not(test))]
+fn print(line: &str) {
+    use std::io::Write;
+    // Not `eprintln!`, which panics if stderr is closed.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// In unit tests the line becomes part of the test's output, which is shown if the test fails.
+#[cfg(test)]
+#[expect(clippy::print_stderr, reason = "the test harness captures it")]
+fn print(line: &str) {
+    eprint!("{line}");
 }
 
 /// Emits a warning the first time it is called with this flag.

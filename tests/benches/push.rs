@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use otas::{Client, Config, http, reqwest};
 use otas_local::Server;
-use site::{BODY, site};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use upstream::{BODY, upstream};
 
-#[path = "delivery/site.rs"]
-mod site;
+#[path = "delivery/upstream.rs"]
+mod upstream;
 
 #[global_allocator]
 static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -30,7 +30,7 @@ fn main() {
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let callers = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let otas = servers.block_on(Server::builder().project_domain("https://inside.example").start()).unwrap();
-    let url = servers.block_on(site());
+    let url = servers.block_on(upstream());
     let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     callers.block_on(compare(&otas, &client, &url));
 }

@@ -3,7 +3,7 @@
 use otas::{Client, Session, otas_session};
 use serde_json::{Value, json};
 
-use crate::attribute_support::{Otas, disabled, unreachable};
+use crate::support::{Otas, disabled, unreachable};
 
 type Test = Result<(), otas::Error>;
 

@@ -125,6 +125,7 @@ chain! {
 /// The compiler follows types to a depth of 128: that is 40 plain functions, and 15 under `tracing::instrument`.
 #[tokio::test]
 async fn sixteen_annotated_calls_can_be_nested_and_spawned_where_the_innermost_is_defined_first() {
+    crate::support::capture_warnings();
     let nested = tokio::spawn(d01("x")).await;
 
     assert_eq!(nested.ok(), Some(16));
@@ -133,6 +134,7 @@ async fn sixteen_annotated_calls_can_be_nested_and_spawned_where_the_innermost_i
 /// Defined the other way round the layouts nest as well: that is 30 plain functions, and 11 under `tracing::instrument`.
 #[tokio::test]
 async fn thirteen_annotated_calls_can_be_nested_and_spawned_in_any_order() {
+    crate::support::capture_warnings();
     let nested = tokio::spawn(c01("x")).await;
 
     assert_eq!(nested.ok(), Some(13));

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use otas::{Session, otas_session};
 
-use crate::attribute_support::Otas;
+use crate::support::Otas;
 
 type Test = Result<(), otas::Error>;
 

@@ -7,7 +7,7 @@ use otas::{Client, Config, Error, SessionId};
 use otas_local::{Fault, Server};
 use serde_json::json;
 
-use crate::support::{Site, otas_around};
+use crate::support::{Upstream, otas_around};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -16,7 +16,7 @@ fn reader(otas: &Server) -> Reader {
 }
 
 /// A session that called the outside at these paths, delivered.
-async fn run(client: &Client, site: &Site, paths: &[&str]) -> SessionId {
+async fn run(client: &Client, site: &Upstream, paths: &[&str]) -> SessionId {
     let session = client.open(json!({ "task_name": "audit" })).await.unwrap();
     session
         .scope(async {
@@ -40,7 +40,7 @@ fn shown(otas: &Server, error: Error) -> String {
 
 #[tokio::test]
 async fn sessions_and_their_calls_are_read_back() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let first = run(&client, &site, &["/a?x=1", "/b"]).await;
     let second = run(&client, &site, &[]).await;
@@ -63,7 +63,7 @@ async fn sessions_and_their_calls_are_read_back() {
 
 #[tokio::test]
 async fn a_timeline_shows_each_call_once_in_the_order_of_starts() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
     otas.brain().fail_next(1, Fault::ResetAfterEffect);
@@ -90,7 +90,7 @@ async fn a_timeline_shows_each_call_once_in_the_order_of_starts() {
 
 #[tokio::test]
 async fn a_session_with_more_events_than_brain_shows_says_so() {
-    let (otas, client) = otas_around(&Site::start().await).await;
+    let (otas, client) = otas_around(&Upstream::start().await).await;
     let session = client.open(json!({})).await.unwrap();
     log(&otas, &session, 501, 1.0).await;
     let events = reader(&otas).events(&otas.agent_id(), &session.id()).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_session_with_more_events_than_brain_shows_says_so() {
 
 #[tokio::test]
 async fn a_number_that_is_none_does_not_hide_a_session() {
-    let (otas, client) = otas_around(&Site::start().await).await;
+    let (otas, client) = otas_around(&Upstream::start().await).await;
     let session = client.open(json!({})).await.unwrap();
     log(&otas, &session, 1, f64::NAN).await;
     let events = reader(&otas).events(&otas.agent_id(), &session.id()).await.unwrap();

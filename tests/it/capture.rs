@@ -7,10 +7,10 @@ use otas::reqwest::StatusCode;
 use otas::{Client, Config, http};
 use otas_local::Server;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Site, otas_around, redirect};
+use crate::support::{Upstream, otas_around, raw_server, redirect};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,7 +22,7 @@ async fn events(otas: &Server, client: &Client) -> Vec<Value> {
 }
 
 /// Sends in a session of its own, and gives the one event.
-async fn event_of(site: &Site, call: impl AsyncFnOnce()) -> Value {
+async fn event_of(site: &Upstream, call: impl AsyncFnOnce()) -> Value {
     let (otas, client) = otas_around(site).await;
     client.open(json!({})).await.unwrap().scope(call()).await;
     let mut events = events(&otas, &client).await;
@@ -30,31 +30,15 @@ async fn event_of(site: &Site, call: impl AsyncFnOnce()) -> Value {
     events.remove(0)
 }
 
-/// A server that reads one request and then does what it is told with the connection.
-async fn raw(script: impl AsyncFnOnce(tokio::net::TcpStream) + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://localhost:{}/raw", listener.local_addr().unwrap().port());
-    std::thread::spawn({
-        let listener = listener.into_std().unwrap();
-        move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = TcpListener::from_std(listener).unwrap();
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let mut seen = Vec::new();
-                while !seen.ends_with(b"\r\n\r\n") {
-                    seen.push(stream.read_u8().await.unwrap());
-                }
-                script(stream).await;
-            });
-        }
-    });
-    url
+/// Never responds.
+async fn hold_open(stream: TcpStream) {
+    std::future::pending::<()>().await;
+    drop(stream);
 }
 
 #[tokio::test]
 async fn a_call_outside_goes_out_without_the_token_and_gives_one_event() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let event = event_of(&site, async || {
         let answer = http::post(site.outside("/v1/chat?model=x&api_key=hunter2"))
             .header("authorization", "Bearer hunter2")
@@ -64,7 +48,7 @@ async fn a_call_outside_goes_out_without_the_token_and_gives_one_event() {
         assert_eq!(answer.text().await.unwrap(), "hello");
     })
     .await;
-    let hit = site.hits().remove(0);
+    let hit = site.received().remove(0);
     assert_eq!((hit.token(), hit.header("authorization")), (None, Some("Bearer hunter2")));
     assert_eq!(hit.body, r#"{"password":"hunter2","prompt":"hi"}"#);
     assert_eq!(
@@ -85,7 +69,7 @@ async fn a_call_outside_goes_out_without_the_token_and_gives_one_event() {
 
 #[tokio::test]
 async fn calls_inside_the_domain_and_to_otas_itself_are_no_events() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
     session
@@ -101,7 +85,7 @@ async fn calls_inside_the_domain_and_to_otas_itself_are_no_events() {
 
 #[tokio::test]
 async fn who_shares_a_host_and_the_beginning_of_a_path_with_otas_is_not_otas() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let otas = Server::start().await.unwrap();
     let config = Config::from_vars([
         ("OTAS_AGENT_KEY", otas.agent_key()),
@@ -117,14 +101,15 @@ async fn who_shares_a_host_and_the_beginning_of_a_path_with_otas_is_not_otas() {
         session.scope(async { request.await.unwrap().text().await.unwrap() }).await;
     }
 
-    let key = |path: &&str| site.hits().iter().any(|hit| hit.uri == **path && hit.header("x-otas-agent-key").is_some());
+    let key =
+        |path: &&str| site.received().iter().any(|hit| hit.uri == **path && hit.header("x-otas-agent-key").is_some());
     assert_eq!(paths.iter().filter(|path| key(path)).collect::<Vec<_>>(), [&"/brain/v1"]);
     assert_eq!(client.stats().recorded, 2);
 }
 
 #[tokio::test]
 async fn the_response_is_as_it_was_but_for_who_counts_its_bytes() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
     let url = site.outside("/x?status=404");
@@ -144,7 +129,7 @@ async fn the_response_is_as_it_was_but_for_who_counts_its_bytes() {
 
 #[tokio::test]
 async fn a_stream_of_events_reaches_the_caller_chunk_by_chunk() {
-    let url = raw(async |mut stream| {
+    let url = raw_server(|mut stream| async move {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
         for n in 0..5 {
@@ -158,7 +143,7 @@ async fn a_stream_of_events_reaches_the_caller_chunk_by_chunk() {
         stream.write_all(b"0\r\n\r\n").await.unwrap();
     })
     .await;
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let event = event_of(&site, async || {
         let mut answer = http::get(url).await.unwrap();
         let mut delays = Vec::new();
@@ -183,7 +168,7 @@ async fn a_stream_of_events_reaches_the_caller_chunk_by_chunk() {
 
 #[tokio::test]
 async fn a_body_that_is_dropped_early_is_a_normal_end_with_its_status() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let event = event_of(&site, async || drop(http::get(site.outside("/")).await.unwrap())).await;
     assert_eq!((&event["status_code"], &event["error"]), (&json!(200), &Value::Null));
     assert_eq!(event["custom_properties"]["end"], "dropped");
@@ -191,14 +176,14 @@ async fn a_body_that_is_dropped_early_is_a_normal_end_with_its_status() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_told_with_status_and_bytes_so_far() {
-    let url = raw(async |mut stream| {
+    let url = raw_server(|mut stream| async move {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\nhalf")
             .await
             .unwrap();
     })
     .await;
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let event = event_of(&site, async || assert!(http::get(url).await.unwrap().text().await.is_err())).await;
     assert_eq!((&event["status_code"], &event["response_size_bytes"]), (&json!(200), &json!(4)));
     assert_eq!(
@@ -210,8 +195,8 @@ async fn a_body_that_breaks_off_is_told_with_status_and_bytes_so_far() {
 
 #[tokio::test]
 async fn a_cancelled_call_is_told_with_status_zero() {
-    let url = raw(async |_stream| std::future::pending().await).await;
-    let site = Site::start().await;
+    let url = raw_server(hold_open).await;
+    let site = Upstream::start().await;
     let event = event_of(&site, async || {
         assert!(tokio::time::timeout(Duration::from_millis(100), http::get(url).send()).await.is_err());
     })
@@ -223,7 +208,7 @@ async fn a_cancelled_call_is_told_with_status_zero() {
 #[tokio::test]
 async fn calls_without_an_answer_are_told_with_status_zero_and_an_error_without_secrets() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let silent = raw(async |_stream| std::future::pending().await).await;
+    let silent = raw_server(hold_open).await;
     let cases = [
         (format!("http://user:hunter2@localhost:{closed}/?token=hunter2"), "no connection"),
         ("http://no-such-host.invalid/?token=hunter2".to_owned(), "no connection"),
@@ -231,7 +216,7 @@ async fn calls_without_an_answer_are_told_with_status_zero_and_an_error_without_
         (format!("{silent}?token=hunter2"), "timed out"),
     ];
     for (url, word) in cases {
-        let site = Site::start().await;
+        let site = Upstream::start().await;
         let event = event_of(&site, async || {
             let error = http::get(&url).timeout(Duration::from_millis(700)).await.unwrap_err();
             assert!(error.is_connect() || error.is_timeout(), "{error:?}");
@@ -246,7 +231,7 @@ async fn calls_without_an_answer_are_told_with_status_zero_and_an_error_without_
 
 #[tokio::test]
 async fn one_event_for_each_uninterrupted_stretch_outside() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
     // outside, outside, inside, outside
@@ -264,7 +249,7 @@ async fn one_event_for_each_uninterrupted_stretch_outside() {
 
 #[tokio::test]
 async fn a_streamed_request_body_is_counted_as_it_is_sent() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let event = event_of(&site, async || {
         let chunks =
             [Ok::<_, std::convert::Infallible>(http_body::Frame::data(bytes::Bytes::from_static(b"streamed")))];
@@ -280,7 +265,7 @@ async fn a_streamed_request_body_is_counted_as_it_is_sent() {
     })
     .await;
     assert_eq!((&event["request_size_bytes"], &event["request_body"]), (&json!(8), &json!("streamed")));
-    assert_eq!(site.hits().remove(0).body, "streamed");
+    assert_eq!(site.received().remove(0).body, "streamed");
 }
 
 struct Chunks<T>(std::collections::VecDeque<T>);
@@ -295,7 +280,7 @@ impl<T: Unpin> futures_core::Stream for Chunks<T> {
 
 #[tokio::test]
 async fn a_hook_may_edit_or_drop_an_event_and_a_panic_in_it_drops_the_event() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let hook = |mut event: Event| match event.path() {
         "/drop" => None,
@@ -318,7 +303,7 @@ async fn a_hook_may_edit_or_drop_an_event_and_a_panic_in_it_drops_the_event() {
 
 #[tokio::test]
 async fn after_the_shutdown_calls_go_out_and_their_events_are_counted_as_dropped() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
     assert!(client.shutdown(SECOND).await.is_ok());
@@ -328,7 +313,7 @@ async fn after_the_shutdown_calls_go_out_and_their_events_are_counted_as_dropped
 
 #[tokio::test]
 async fn what_cannot_be_delivered_by_the_deadline_is_told_as_left() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
     otas.brain().stop().unwrap();
@@ -343,7 +328,7 @@ async fn what_cannot_be_delivered_by_the_deadline_is_told_as_left() {
 
 #[tokio::test]
 async fn an_event_tells_the_last_request_of_its_stretch_and_nothing_of_the_first() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let event = event_of(&site, async || {
         let url = site.outside(&redirect(303, &site.outside("/final")));
         let request = http::post(url).header("content-type", "text/plain").body("posted");
@@ -359,7 +344,7 @@ async fn an_event_tells_the_last_request_of_its_stretch_and_nothing_of_the_first
 
 #[tokio::test]
 async fn a_hook_that_blocks_holds_up_neither_a_session_nor_a_deadline() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let (release, held) = std::sync::mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);
@@ -378,7 +363,7 @@ async fn a_hook_that_blocks_holds_up_neither_a_session_nor_a_deadline() {
 
 #[tokio::test]
 async fn an_event_that_nobody_takes_for_fifteen_minutes_is_given_up() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let clock = otas::Clock::new();
     let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
@@ -393,7 +378,7 @@ async fn an_event_that_nobody_takes_for_fifteen_minutes_is_given_up() {
 
 #[tokio::test]
 async fn a_call_that_ends_in_a_fork_is_the_other_process_s_to_tell() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let clock = otas::Clock::new();
     let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
@@ -411,7 +396,7 @@ async fn a_thousand_concurrent_sessions_each_have_their_own_call() {
         http::get(url).query(&[("n", n)]).await.unwrap().text().await.unwrap();
         otas::Session::current().unwrap().id().to_string()
     }
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let mut runs = tokio::task::JoinSet::new();
     for n in 0..1_000 {

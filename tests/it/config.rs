@@ -74,7 +74,7 @@ fn the_builder_names_its_fields() {
     let refusal = |builder: otas::ConfigBuilder| builder.build().unwrap_err().to_string();
     let good = || Config::builder().agent_key(KEY);
     assert!(refusal(Config::builder().agent_key("x")).contains("`agent_key`"));
-    assert!(refusal(good().agent_key(KEY)).contains("`agent_key` is set twice"));
+    assert!(refusal(good().agent_key(KEY)).contains("`agent_key`: it is set twice"));
     assert!(refusal(good().agent_key_file("/nowhere")).contains("`agent_key_file`"));
     assert!(refusal(good().project_domain("x")).contains("`project_domain`"));
     assert!(refusal(good().open_timeout(std::time::Duration::ZERO)).contains("`open_timeout`"));

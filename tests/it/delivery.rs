@@ -8,7 +8,7 @@ use otas::stats::Stats;
 use otas_local::{Fault, Server};
 use serde_json::json;
 
-use crate::support::{Site, otas_around};
+use crate::support::{Upstream, otas_around};
 
 /// Long enough for anything; each flush ends the pauses before further tries.
 const LONG: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ async fn settle(client: &Client) -> Stats {
 }
 
 /// So many sessions at once, each with so many calls to the outside, one after the other.
-async fn agents(client: &Client, site: &Site, sessions: usize, calls: usize) {
+async fn agents(client: &Client, site: &Upstream, sessions: usize, calls: usize) {
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..sessions {
         let (client, site) = (client.clone(), site.clone());
@@ -68,7 +68,7 @@ fn check_order(otas: &Server) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_mixtures_of_faults_end_balanced_in_order_and_without_needless_repeats() {
     for seed in 0..6_u64 {
-        let site = Site::start().await;
+        let site = Upstream::start().await;
         let (otas, client) = otas_around(&site).await;
         let brain = otas.brain();
         let repeats = seed % 2 == 1;
@@ -104,7 +104,7 @@ async fn random_mixtures_of_faults_end_balanced_in_order_and_without_needless_re
 
 #[tokio::test(flavor = "multi_thread")]
 async fn brain_may_go_down_and_come_back() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     agents(&client, &site, 2, 5).await;
     settle(&client).await;
@@ -121,7 +121,7 @@ async fn brain_may_go_down_and_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_uasam_that_is_down_passes() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
     session.scope(async { otas::http::get(site.outside("/1")).send().await.unwrap().bytes().await.unwrap() }).await;
@@ -135,7 +135,7 @@ async fn a_uasam_that_is_down_passes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_replaced_in_its_file_is_picked_up_and_sessions_go_on() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let file = std::env::temp_dir().join(format!("otas-key-{}", uuid::Uuid::new_v4()));
     std::fs::write(&file, otas.agent_key()).unwrap();
@@ -156,7 +156,7 @@ async fn a_key_that_is_replaced_in_its_file_is_picked_up_and_sessions_go_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_from_a_clock_that_runs_ahead_is_tried_once_more() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     otas.brain().fail_next(1, Fault::Refusal(401, "invalid_or_expired_token"));
     agents(&client, &site, 1, 2).await;
@@ -169,7 +169,7 @@ fn events_outlive_the_runtime_that_made_them() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = runtime();
     let (otas, client, site) = server.block_on(async {
-        let site = Site::start().await;
+        let site = Upstream::start().await;
         let (otas, client) = otas_around(&site).await;
         (otas, client, site)
     });
@@ -184,7 +184,7 @@ fn events_outlive_the_runtime_that_made_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_is_dropped_still_delivers() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     agents(&client, &site, 2, 3).await;
 
@@ -199,7 +199,7 @@ async fn a_client_that_is_dropped_still_delivers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_brain_holds_up_no_call() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     otas.brain().fail_randomly(1.0, Fault::Stall(LONG), 1);
     tokio::time::timeout(Duration::from_secs(20), agents(&client, &site, 4, 10)).await.unwrap();

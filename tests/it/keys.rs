@@ -10,7 +10,7 @@ use otas::{Client, Clock, Config, ConfigBuilder, http};
 use otas_local::{ReceivedRequest, Server};
 use serde_json::json;
 
-use crate::support::Site;
+use crate::support::{Upstream, capture_warnings, warnings_with};
 
 /// A file of one test's own.
 struct KeyFile(PathBuf);
@@ -34,6 +34,7 @@ impl Drop for KeyFile {
 }
 
 fn without_key(otas: &Server) -> ConfigBuilder {
+    capture_warnings();
     Config::builder().project_domain(otas.project_domain()).uasam_url(otas.uasam_url()).brain_url(otas.brain_url())
 }
 
@@ -95,7 +96,7 @@ async fn calls_that_are_refused_at_once_all_go_on_under_the_new_key() {
 
 #[tokio::test]
 async fn a_session_opened_under_the_old_key_goes_on_and_is_renewed_under_the_new_one() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let (key, _, client) = with_provider(&otas);
     let session = client.open(json!({})).await.unwrap();
@@ -142,53 +143,19 @@ async fn a_provider_that_panics_costs_nothing_but_the_refusal() {
     assert_eq!(client.open(json!({})).await.unwrap_err().status(), Some(401));
 }
 
-/// Writes down the warnings of the whole process; each test looks for those that name its own file.
-struct Listener;
-
-static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-impl tracing::Subscriber for Listener {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "otas" && *metadata.level() == tracing::Level::WARN
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Text(String);
-        impl tracing::field::Visit for Text {
-            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                self.0 += &format!("{value:?}");
-            }
-        }
-        let mut text = Text(String::new());
-        event.record(&mut text);
-        WARNINGS.lock().unwrap().push(text.0);
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test]
 async fn a_key_that_stops_working_is_told_once_with_what_to_do() {
     #[otas::otas_session(client = client)]
     async fn call(client: &Client) -> bool {
         otas::Session::current().is_some()
     }
-    // The only test that sets one: the others do not look.
-    tracing::subscriber::set_global_default(Listener).unwrap();
     let otas = Server::start().await.unwrap();
     let (file, _) = with_file(&otas);
     let clock = Clock::new();
     let config = without_key(&otas).agent_key_file(&file.0).clock(&clock);
     let client = Client::new(config.build().unwrap()).unwrap();
     let path = file.0.display().to_string();
-    let told = || WARNINGS.lock().unwrap().iter().filter(|text| text.contains(&path)).cloned().collect::<Vec<_>>();
+    let told = || warnings_with(&path);
     let session = client.open(json!({})).await.unwrap();
     assert_eq!(told(), [""; 0]);
 

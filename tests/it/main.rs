@@ -6,7 +6,6 @@ mod attribute;
 mod attribute_cost;
 mod attribute_lifecycle;
 mod attribute_shapes;
-mod attribute_support;
 mod audit;
 mod capture;
 mod config;

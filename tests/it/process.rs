@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use otas::{Config, Session, http, otas_session};
 use otas_local::Server;
 
-use crate::support::Site;
+use crate::support::Upstream;
 
 /// Runs a program in a process of its own, with these variables and no other of OTAS.
 fn run(program: &str, variables: &[(&str, &str)]) -> Output {
@@ -41,8 +41,8 @@ fn lines(output: &Output) -> Vec<String> {
     text.lines().filter(|line| line.starts_with("otas: ")).map(str::to_owned).collect()
 }
 
-async fn with_site() -> (Site, Server, Vec<(&'static str, String)>) {
-    let site = Site::start().await;
+async fn with_site() -> (Upstream, Server, Vec<(&'static str, String)>) {
+    let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let mut variables = variables(&otas);
     variables.push(("TEST_URL", site.outside("/")));
@@ -125,7 +125,7 @@ async fn without_settings_bodies_run_helpers_send_plainly_and_one_line_on_stderr
     let (site, _otas, variables) = with_site().await;
     let output =
         run_with("program_no_settings", variables.into_iter().filter(|(name, _)| *name == "TEST_URL").collect()).await;
-    assert_eq!(site.hits().len(), 4);
+    assert_eq!(site.received().len(), 4);
     let lines = lines(&output);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("OTAS_AGENT_KEY"), "{lines:?}");
@@ -147,7 +147,7 @@ async fn switched_off_no_thread_is_started_and_otas_hears_nothing() {
     let (site, otas, mut variables) = with_site().await;
     variables.push(("OTAS_DISABLED", "true".to_owned()));
     let output = run_with("program_threads", variables).await;
-    assert_eq!((site.hits().len(), otas.requests().len()), (1, 0));
+    assert_eq!((site.received().len(), otas.requests().len()), (1, 0));
     assert_eq!(lines(&output), Vec::<String>::new());
 }
 
@@ -156,6 +156,7 @@ async fn shared() -> &'static Server {
     static SHARED: tokio::sync::OnceCell<Server> = tokio::sync::OnceCell::const_new();
     SHARED
         .get_or_init(|| async {
+            crate::support::capture_warnings();
             let otas = Server::start().await.unwrap();
             std::mem::forget(otas::init(otas::Client::new(Config::from_vars(otas.env()).unwrap()).unwrap()).unwrap());
             otas

@@ -14,7 +14,7 @@ use otas_local::Server;
 use serde_json::json;
 use tokio::task::{JoinSet, yield_now};
 
-use crate::support::{Site, otas_around};
+use crate::support::{Upstream, otas_around};
 
 /// A session with the server and client that it needs.
 struct Set {
@@ -24,6 +24,7 @@ struct Set {
 }
 
 async fn set() -> Set {
+    crate::support::capture_warnings();
     let otas = Server::start().await.unwrap();
     let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
@@ -178,7 +179,7 @@ async fn a_stream_that_is_read_elsewhere_loses_the_session_and_a_carried_one_kee
 
 #[tokio::test]
 async fn a_client_bound_to_a_session_keeps_it_in_tasks_of_others() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
     let (ambient, bound) = (http::client(), http::Client::bound_to(&session));
@@ -191,13 +192,13 @@ async fn a_client_bound_to_a_session_keeps_it_in_tasks_of_others() {
                 .unwrap();
         })
         .await;
-    let tokens: Vec<bool> = site.hits().iter().map(|hit| hit.token().is_some()).collect();
+    let tokens: Vec<bool> = site.received().iter().map(|hit| hit.token().is_some()).collect();
     assert_eq!(tokens, [false, true]);
 }
 
 #[tokio::test]
 async fn a_request_from_a_task_that_lost_its_session_is_counted() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
     let url = site.inside("/");

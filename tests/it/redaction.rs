@@ -7,12 +7,12 @@ use otas::{Client, Config};
 use otas_local::Server;
 use serde_json::json;
 
-use crate::support::Site;
+use crate::support::Upstream;
 
 const MARK: &str = "pl4nt3d-s3cr3t";
 const LONG: Duration = Duration::from_secs(30);
 
-async fn otas(site: &Site) -> (Server, Client) {
+async fn otas(site: &Upstream) -> (Server, Client) {
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let config = Config::builder().vars(otas.env()).sensitive_headers("X-Internal, x-team-zone");
     let client = Client::new(config.build().unwrap()).unwrap();
@@ -21,7 +21,7 @@ async fn otas(site: &Site) -> (Server, Client) {
 
 #[tokio::test]
 async fn no_planted_secret_reaches_brain() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas(&site).await;
     let session = client.open(json!({})).await.unwrap();
     let token = session.token().unwrap().expose_secret().to_owned();
@@ -73,7 +73,7 @@ async fn no_planted_secret_reaches_brain() {
 
 #[tokio::test]
 async fn a_hook_edits_and_drops_events_and_its_panic_drops_one() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let threads = Arc::new(Mutex::new(Vec::new()));
     let seen = threads.clone();

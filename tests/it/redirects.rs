@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use otas::reqwest::header::{HeaderMap, HeaderName};
 use otas::reqwest::{Method, StatusCode};
 use otas::{Client, Config, Session, http};
 
-use crate::support::{Hit, Site, otas_around, redirect};
+use crate::support::{Received, Upstream, otas_around, redirect};
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
@@ -14,13 +15,13 @@ async fn session(client: &Client) -> Session {
 }
 
 /// Sends a request in a session of its own, and gives what reached the site.
-async fn run(method: Method, path: impl Fn(&Site) -> String) -> (Vec<Hit>, String) {
-    let site = Site::start().await;
+async fn run(method: Method, path: impl Fn(&Upstream) -> String) -> (Vec<Received>, String) {
+    let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let session = session(&client).await;
     let answer = session.scope(async { http::request(method, path(&site)).body("payload").await.unwrap() }).await;
     assert_eq!(answer.status(), 200);
-    (site.hits(), session.token().unwrap().expose_secret().to_owned())
+    (site.received(), session.token().unwrap().expose_secret().to_owned())
 }
 
 #[tokio::test]
@@ -46,14 +47,14 @@ async fn methods_and_bodies_follow_the_rules_of_reqwest() {
     for status in STATUSES {
         for method in [Method::POST, Method::PUT, Method::GET, Method::HEAD] {
             let (ours, _) = run(method.clone(), |site| site.inside(&redirect(status, "/end"))).await;
-            let site = Site::start().await;
+            let site = Upstream::start().await;
             let request = otas::reqwest::Client::new().request(method.clone(), site.inside(&redirect(status, "/end")));
             request.body("payload").send().await.unwrap();
-            let told = |hits: Vec<Hit>| {
+            let told = |hits: Vec<Received>| {
                 let end = hits.into_iter().nth(1).unwrap();
                 (end.method.clone(), end.uri.clone(), end.body.clone(), end.header("content-length").map(str::to_owned))
             };
-            assert_eq!(told(ours), told(site.hits()), "{method} {status}");
+            assert_eq!(told(ours), told(site.received()), "{method} {status}");
         }
     }
 }
@@ -61,7 +62,7 @@ async fn methods_and_bodies_follow_the_rules_of_reqwest() {
 #[tokio::test]
 async fn a_chain_that_was_outside_gets_the_token_back_for_reading_only() {
     let there_and_back = |status| {
-        move |site: &Site| {
+        move |site: &Upstream| {
             let back = site.outside(&redirect(status, &site.inside("/end")));
             site.inside(&redirect(status, &back))
         }
@@ -85,7 +86,7 @@ async fn a_foreign_server_cannot_make_a_first_request_write_with_the_token() {
 #[tokio::test]
 async fn credentials_are_stripped_across_hosts_and_kept_within_one() {
     for default_headers in [false, true] {
-        let site = Site::start().await;
+        let site = Upstream::start().await;
         let (otas, _) = otas_around(&site).await;
         let secrets = [("authorization", "Bearer hunter2"), ("cookie", "hunter2"), ("x-mine", "kept")];
         let headers = secrets.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
@@ -102,8 +103,8 @@ async fn credentials_are_stripped_across_hosts_and_kept_within_one() {
             request = request.headers(headers);
         }
         session.scope(request.send()).await.unwrap();
-        let hits = site.hits();
-        let sees = |hit: &Hit| hit.header("authorization").is_some_and(|value| value.contains("hunter2"));
+        let hits = site.received();
+        let sees = |hit: &Received| hit.header("authorization").is_some_and(|value| value.contains("hunter2"));
         assert_eq!(hits.iter().map(sees).collect::<Vec<_>>(), [true, true, false, false], "{default_headers}");
         assert!(hits.iter().all(|hit| hit.header("x-mine") == Some("kept")));
         assert!(hits[2..].iter().all(|hit| hit.header("cookie").is_none_or(str::is_empty)));
@@ -112,55 +113,95 @@ async fn credentials_are_stripped_across_hosts_and_kept_within_one() {
 
 #[tokio::test]
 async fn a_token_set_by_hand_is_not_overruled_inside_and_stripped_outside() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = session(&client).await;
     let send =
         |url: String| http::get(url).header("X-OTAS-AGENT-SESSION-TOKEN", "mine").header("x-otas-agent-key", "k");
     session.scope(async { send(site.inside(&redirect(302, &site.outside("/")))).await.unwrap() }).await;
-    let hits = site.hits();
+    let hits = site.received();
     assert_eq!((hits[0].token(), hits[1].token()), (Some("mine"), None));
     assert!(hits.iter().all(|hit| hit.header("x-otas-agent-key").is_none()), "the agent key is for OTAS alone");
     session.scope(async { send(otas.uasam_url()).await.unwrap() }).await;
     assert_eq!(otas.requests().last().unwrap().header("x-otas-agent-key"), Some("k"));
 }
 
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+}
+
 #[tokio::test]
 async fn default_headers_cannot_carry_the_secrets_outside() {
-    let site = Site::start().await;
-    let (otas, _) = otas_around(&site).await;
-    let build = || {
-        let secrets = [("x-otas-agent-session-token", "hunter2"), ("x-otas-agent-key", "hunter2")];
-        let headers = secrets.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        otas::reqwest::Client::builder().default_headers(headers)
-    };
+    let upstream = Upstream::start().await;
+    let (otas, _) = otas_around(&upstream).await;
+    let secrets = headers(&[("x-otas-agent-session-token", "hunter2"), ("x-otas-agent-key", "hunter2")]);
+    let config = Config::builder().vars(otas.env()).default_headers(secrets).build().unwrap();
+    let client = Client::new(config).unwrap();
+
+    client.scope(async { http::get(upstream.outside("/")).await.unwrap() }).await;
+
+    assert_eq!(upstream.received().len(), 1);
+    assert!(!format!("{:?}", upstream.received()).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn default_headers_lose_their_credentials_on_another_host() {
+    let upstream = Upstream::start().await;
+    let (otas, _) = otas_around(&upstream).await;
+    let defaults = headers(&[("authorization", "Bearer hunter2"), ("x-team", "search"), ("accept", "text/plain")]);
+    let config = Config::builder().vars(otas.env()).default_headers(defaults).build().unwrap();
+    let client = Client::new(config).unwrap();
+
+    let url = upstream.inside(&redirect(302, &upstream.outside("/end")));
+    client.scope(async { http::get(url).header("accept", "text/html").await.unwrap() }).await;
+
+    let received = upstream.received();
+    let sent = |at: usize, name: &str| received[at].header(name).map(str::to_owned);
+    assert_eq!(sent(0, "authorization").as_deref(), Some("Bearer hunter2"));
+    assert_eq!(sent(1, "authorization"), None);
+    for hop in 0..2 {
+        assert_eq!(sent(hop, "x-team").as_deref(), Some("search"));
+        assert_eq!(sent(hop, "accept").as_deref(), Some("text/html"), "the request takes precedence");
+    }
+}
+
+#[tokio::test]
+async fn a_custom_client_cannot_add_its_credentials_on_another_host() {
+    let upstream = Upstream::start().await;
+    let (otas, _) = otas_around(&upstream).await;
+    let build = || otas::reqwest::Client::builder().default_headers(headers(&[("authorization", "Bearer hunter2")]));
     let client = Client::new(Config::builder().vars(otas.env()).http_client(build).build().unwrap()).unwrap();
-    client.scope(async { http::get(site.outside("/")).await.unwrap() }).await;
-    assert!(!format!("{:?}", site.hits()).contains("hunter2"));
+
+    let url = upstream.inside(&redirect(302, &upstream.outside("/end")));
+    client.scope(async { http::get(url).await.unwrap() }).await;
+
+    let received = upstream.received();
+    assert_eq!(received[0].header("authorization"), Some("Bearer hunter2"));
+    assert_eq!(received[1].header("authorization"), Some(""));
 }
 
 #[tokio::test]
 async fn a_loop_ends_with_the_error_that_reqwest_gives() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let looped = site.inside("/loop?status=302&to=");
     let error = client.scope(async { http::get(&looped).await.unwrap_err() }).await;
     assert!(error.is_redirect(), "{error:?}");
-    assert_eq!(site.hits().len(), 11, "the first request and ten redirects, as in reqwest");
+    assert_eq!(site.received().len(), 11, "the first request and ten redirects, as in reqwest");
     let bare = otas::reqwest::get(&looped).await.unwrap_err();
-    assert_eq!((error.to_string(), site.hits().len()), (bare.to_string(), 22));
+    assert_eq!((error.to_string(), site.received().len()), (bare.to_string(), 22));
     for (most, hits) in [(0, 1), (3, 4)] {
         let client = Client::new(Config::builder().vars(otas.env()).max_redirects(most).build().unwrap()).unwrap();
-        let before = site.hits().len();
+        let before = site.received().len();
         let answer = client.scope(async { http::get(&looped).await }).await;
-        assert_eq!(site.hits().len() - before, hits);
+        assert_eq!(site.received().len() - before, hits);
         assert_eq!(answer.map(|answer| answer.status()).ok(), (most == 0).then_some(StatusCode::FOUND));
     }
 }
 
 #[tokio::test]
 async fn a_streamed_body_is_not_sent_twice_and_the_redirect_is_the_answer() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let send = |status: u16| {
         let body = otas::reqwest::Body::wrap(http_body_util::StreamBody::new(Once(Some("chunk"))));
@@ -169,7 +210,7 @@ async fn a_streamed_body_is_not_sent_twice_and_the_redirect_is_the_answer() {
     };
     assert_eq!(send(307).await.status(), 307);
     assert_eq!(send(302).await.status(), 200, "a redirect that drops the body can be followed");
-    assert!(site.hits().iter().filter(|hit| hit.uri.path() == "/redirect").all(|hit| &hit.body[..] == b"chunk"));
+    assert!(site.received().iter().filter(|hit| hit.uri.path() == "/redirect").all(|hit| &hit.body[..] == b"chunk"));
 }
 
 /// A stream of one chunk, of unknown length.
@@ -188,7 +229,7 @@ impl futures_core::Stream for Once {
 
 #[tokio::test]
 async fn a_redirect_to_what_is_no_web_page_is_the_error_that_reqwest_gives() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let url = site.inside(&redirect(302, "ftp://localhost/"));
     let error = client.scope(async { http::get(&url).await.unwrap_err() }).await;
@@ -197,7 +238,7 @@ async fn a_redirect_to_what_is_no_web_page_is_the_error_that_reqwest_gives() {
 
 #[tokio::test]
 async fn one_timeout_holds_for_the_whole_chain() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stuck = format!("http://{}/", silent.local_addr().unwrap());
@@ -213,10 +254,10 @@ async fn one_timeout_holds_for_the_whole_chain() {
 
 #[tokio::test]
 async fn no_header_of_otas_follows_a_redirect_to_another_host() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let url = site.inside(&redirect(302, &site.outside("/")));
     client.scope(async { http::get(url).header("x-otas-user-token", "hunter2").await.unwrap() }).await;
-    let hits = site.hits();
+    let hits = site.received();
     assert_eq!((hits[0].header("x-otas-user-token"), hits[1].header("x-otas-user-token")), (Some("hunter2"), None));
 }

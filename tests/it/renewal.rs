@@ -9,7 +9,7 @@ use otas::{Client, Clock, Config, Session, SessionId, http};
 use otas_local::{Fault, Server};
 use serde_json::json;
 
-use crate::support::Site;
+use crate::support::Upstream;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// How long the server's tokens live. Its own clock goes on as it is: only the client's runs ahead, so that the old token still serves, by
@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const LIFE: Duration = Duration::from_secs(4 * 60);
 
 struct Set {
-    site: Site,
+    site: Upstream,
     otas: Server,
     clock: Clock,
     client: Client,
@@ -25,7 +25,7 @@ struct Set {
 }
 
 async fn set_with(change: impl FnOnce(otas::ConfigBuilder) -> otas::ConfigBuilder) -> Set {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).token_lifetime(LIFE).start().await.unwrap();
     let clock = Clock::new();
     let client = Client::new(change(Config::builder().vars(otas.env()).clock(&clock)).build().unwrap()).unwrap();
@@ -60,9 +60,9 @@ impl Set {
     /// Requests within the domain, all at once; the sessions that their tokens open.
     async fn requests(&self, count: usize) -> HashSet<Option<String>> {
         let url = self.site.inside("/");
-        let sent = self.site.hits().len();
+        let sent = self.site.received().len();
         self.session.scope(async { join_all((0..count).map(|_| http::get(&url).send())).await }).await;
-        let hits = self.site.hits().split_off(sent);
+        let hits = self.site.received().split_off(sent);
         assert_eq!(hits.len(), count);
         hits.iter().map(|hit| hit.token().and_then(|token| self.otas.session_of(token))).collect()
     }
@@ -209,7 +209,7 @@ async fn a_session_renewed_in_mid_flight_under_load_loses_no_event_and_leaves_no
     let ids = set.ids();
     // By the clock, by hand, and once expired; the second may have found the first still under way.
     assert!((3..=4).contains(&ids.len()), "{ids:?}");
-    let hits = set.site.hits();
+    let hits = set.site.received();
     let of = |path: &str| hits.iter().filter(|hit| hit.uri.path() == path).map(|hit| hit.token()).collect::<Vec<_>>();
     assert_eq!((of("/inside").len(), of("/outside").len()), (CALLS / 2, CALLS / 2));
     assert!(of("/outside").iter().all(Option::is_none));

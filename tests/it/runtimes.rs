@@ -10,6 +10,7 @@ async fn run() -> bool {
 
 /// A server and a client that outlive the runtimes of a test.
 fn otas() -> (Server, Client) {
+    crate::support::capture_warnings();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let otas = runtime.block_on(Server::start()).unwrap();
     let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
@@ -62,7 +63,7 @@ fn requests_work_on_one_runtime_after_another() {
     for _ in 0..3 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let body = runtime.block_on(async {
-            let site = crate::support::Site::start().await;
+            let site = crate::support::Upstream::start().await;
             client.scope(async { otas::http::get(site.inside("/")).await.unwrap().text().await.unwrap() }).await
         });
         assert_eq!(body, "hello");

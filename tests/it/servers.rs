@@ -9,8 +9,8 @@ use otas::{Client, Clock, Config, Session, SessionExt, SessionId, Token, http, o
 use otas_local::Server;
 use serde_json::json;
 
-use crate::attribute_support::disabled;
-use crate::support::{Site, otas_around};
+use crate::support::disabled;
+use crate::support::{Upstream, otas_around};
 
 /// Asks whether a type has a trait: the constant of the type itself, where its bound holds, goes before that of [`Otherwise`].
 struct Has<T>(PhantomData<T>);
@@ -71,6 +71,7 @@ async fn debug_shows_the_id_of_a_session_and_never_its_token() {
     fn shown(value: &impl Debug) -> String {
         format!("{value:?} {value:#?}")
     }
+    crate::support::capture_warnings();
     let otas = Server::start().await.unwrap();
     let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     let session = client.open(json!({ "private": "meta" })).await.unwrap();
@@ -88,7 +89,7 @@ async fn in_a_fork_a_session_gives_no_token_and_the_fork_opens_its_own() {
     async fn child(parent: SessionId) -> Option<SessionId> {
         Session::current().filter(|own| own.token().is_ok() && own.id() != parent).map(|own| own.id())
     }
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let clock = Clock::new();
     let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
@@ -103,7 +104,7 @@ async fn in_a_fork_a_session_gives_no_token_and_the_fork_opens_its_own() {
             http::get(site.outside("/")).await.unwrap();
         })
         .await;
-    assert!(site.hits().iter().all(|hit| hit.token().is_none()), "requests go out, without the token");
+    assert!(site.received().iter().all(|hit| hit.token().is_none()), "requests go out, without the token");
     assert!(client.flush(Duration::from_secs(10)).await.is_ok());
     assert_eq!(otas.event_count(), 0, "nothing is told in the name of the parent's session");
 
@@ -114,7 +115,7 @@ async fn in_a_fork_a_session_gives_no_token_and_the_fork_opens_its_own() {
 
 #[tokio::test]
 async fn switched_off_the_helpers_send_plainly_and_nothing_is_counted_or_left() {
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let client = disabled().unwrap();
     client
         .scope(async {
@@ -125,7 +126,7 @@ async fn switched_off_the_helpers_send_plainly_and_nothing_is_counted_or_left() 
             assert!(spawned.await.unwrap());
         })
         .await;
-    assert!(site.hits().iter().all(|hit| hit.token().is_none()));
+    assert!(site.received().iter().all(|hit| hit.token().is_none()));
     assert_eq!(client.stats(), otas::stats::Stats::default());
     assert!(client.open(json!({})).await.unwrap_err().is_disabled());
     assert!(client.flush(Duration::ZERO).await.is_ok() && client.shutdown(Duration::ZERO).await.is_ok());
@@ -141,7 +142,7 @@ async fn switched_off_an_annotated_call_masks_the_session_around_it() {
         }
         (Session::current().is_none(), inner().await)
     }
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
     assert_eq!(session.scope(off(&disabled().unwrap())).await, (true, true));

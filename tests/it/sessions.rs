@@ -7,6 +7,7 @@ use otas_local::{Fault, Server};
 use serde_json::json;
 
 async fn otas() -> (Server, Client) {
+    crate::support::capture_warnings();
     let otas = Server::start().await.unwrap();
     let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     (otas, client)
@@ -290,7 +291,7 @@ async fn callers_in_a_hurry_are_not_slowed_for_ever_by_a_server_that_hangs() {
 
 #[tokio::test]
 async fn a_request_keeps_its_own_timeout_while_an_expired_session_cannot_be_renewed() {
-    let site = crate::support::Site::start().await;
+    let site = crate::support::Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let clock = Clock::new();
     let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();

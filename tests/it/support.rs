@@ -1,83 +1,88 @@
-//! What the tests share: a client of a local OTAS, and a small HTTP server that remembers what reached it.
+//! What the tests share: clients of a local OTAS, HTTP servers to call, and the library's warnings.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, Once};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use otas::{Client, Config};
+use otas::{Client, Config, Result, Session};
 use otas_local::Server;
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tracing::Level;
 
 /// The header that carries the session's token.
 pub const TOKEN: &str = "x-otas-agent-session-token";
 
-/// A request that reached a [`Site`].
+/// A request that reached an [`Upstream`].
 #[derive(Clone, Debug)]
-pub struct Hit {
+pub struct Received {
     pub method: Method,
     pub uri: Uri,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-impl Hit {
-    /// The session's token, if it came along.
+impl Received {
+    /// The session's token, if there was one.
     pub fn token(&self) -> Option<&str> {
         self.header(TOKEN)
     }
 
-    /// A header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 
-/// A server on a loopback port. `?status=302&to=URL` makes it answer so; without, it answers 200 and `hello`.
+/// A server on a loopback port that responds with 200 and `hello`, or with the status and the
+/// location of `?status=302&to=URL`.
 #[derive(Clone)]
-pub struct Site {
+pub struct Upstream {
     port: u16,
-    hits: Arc<Mutex<Vec<Hit>>>,
+    received: Arc<Mutex<Vec<Received>>>,
 }
 
-impl Site {
+impl Upstream {
     pub async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        capture_warnings();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let hits = Arc::default();
-        let site = Self { port, hits };
-        let router = Router::new().fallback(answer).with_state(site.clone());
+        let upstream = Self { port, received: Arc::default() };
+        let router = Router::new().fallback(respond).with_state(upstream.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        site
+        upstream
     }
 
-    /// By address: what the tests take for the inside.
+    /// Its URL by address, which the tests treat as inside the project domain.
     pub fn inside(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// By name: another host, in the eyes of every rule.
+    /// Its URL by name, which is another host to every rule.
     pub fn outside(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.port)
     }
 
-    pub fn hits(&self) -> Vec<Hit> {
-        self.hits.lock().unwrap().clone()
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
     }
 }
 
-/// A path that answers with a redirect.
+/// A path that responds with a redirect.
 pub fn redirect(status: u16, to: &str) -> String {
     format!("/redirect?status={status}&to={}", url::form_urlencoded::byte_serialize(to.as_bytes()).collect::<String>())
 }
 
-/// What a client of an earlier test may still send, where a local OTAS stood at this port: no hits.
+/// Paths that a client of an earlier test may still send to, if this port was its local OTAS's.
 const LEFT_OVER: [&str; 2] = ["/api/v1/backend/log/agent/", "/api/agent/v1/session/create/"];
 
-async fn answer(
-    State(site): State<Site>,
+async fn respond(
+    State(upstream): State<Upstream>,
     Query(query): Query<HashMap<String, String>>,
     method: Method,
     uri: Uri,
@@ -85,7 +90,7 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     if !LEFT_OVER.contains(&uri.path()) {
-        site.hits.lock().unwrap().push(Hit { method, uri, headers, body });
+        upstream.received.lock().unwrap().push(Received { method, uri, headers, body });
     }
     let status = query.get("status").map_or(StatusCode::OK, |status| status.parse().unwrap());
     match query.get("to") {
@@ -94,9 +99,104 @@ async fn answer(
     }
 }
 
-/// A local OTAS whose project's domain is the inside of `site`, and a client of it.
-pub async fn otas_around(site: &Site) -> (Server, Client) {
-    let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
+/// Accepts one connection, reads the head of a request, and leaves the rest to `script`. Returns the
+/// URL, by name.
+pub async fn raw_server<F>(script: impl FnOnce(TcpStream) -> F + Send + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://localhost:{}/raw", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        script(stream).await;
+    });
+    url
+}
+
+/// A local OTAS with `upstream` inside its project domain, and a client of it.
+pub async fn otas_around(upstream: &Upstream) -> (Server, Client) {
+    let otas = Server::builder().project_domain(upstream.inside("")).start().await.unwrap();
     let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     (otas, client)
+}
+
+/// A local OTAS of the test's own, and a client of it.
+pub struct Otas {
+    pub client: Client,
+    server: Server,
+}
+
+impl Otas {
+    pub async fn start() -> Result<Self> {
+        capture_warnings();
+        let server = Server::builder().project_domain("http://127.0.0.1:9").start().await.unwrap();
+        Ok(Self { client: Client::new(Config::from_vars(server.env())?)?, server })
+    }
+
+    /// The metas of the sessions that were opened, in order.
+    pub fn metas(&self) -> Vec<Value> {
+        self.server.sessions().into_iter().map(|session| session.meta).collect()
+    }
+}
+
+/// A client whose UASAM does not exist.
+pub fn unreachable() -> Result<Client> {
+    capture_warnings();
+    let url = "http://127.0.0.1:9";
+    let key = format!("agent_abcdefghijk_{}", "s".repeat(43));
+    Client::new(Config::builder().agent_key(key).project_domain(url).uasam_url(url).brain_url(url).build()?)
+}
+
+/// A disabled client.
+pub fn disabled() -> Result<Client> {
+    Client::new(Config::from_vars([("OTAS_DISABLED", "1")])?)
+}
+
+/// Runs a future whose annotated functions can open sessions.
+pub async fn run<F: Future>(future: F) -> F::Output {
+    let otas = Otas::start().await.unwrap();
+    otas.client.scope(future).await
+}
+
+/// Whether there is a current session: what the body of each shape returns or asserts.
+pub fn here() -> bool {
+    Session::current().is_some()
+}
+
+/// The warnings of all tests so far.
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Collects the library's warnings, and adds them to the output of the test that causes them.
+///
+/// Without a subscriber the first one would go to stderr, which the test harness does not capture.
+pub fn capture_warnings() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        tracing_subscriber::fmt().with_max_level(Level::WARN).without_time().with_writer(|| WarningWriter).init();
+    });
+}
+
+/// The captured warnings that contain `text`.
+pub fn warnings_with(text: &str) -> Vec<String> {
+    WARNINGS.lock().unwrap().iter().filter(|warning| warning.contains(text)).cloned().collect()
+}
+
+struct WarningWriter;
+
+impl Write for WarningWriter {
+    fn write(&mut self, warning: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(warning).into_owned();
+        print!("{text}");
+        WARNINGS.lock().unwrap().push(text);
+        Ok(warning.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

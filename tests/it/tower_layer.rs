@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tower::{Layer, Service, service_fn};
 
 use crate::propagate::{Frames, read};
-use crate::support::{Site, otas_around};
+use crate::support::{Upstream, otas_around};
 
 fn current() -> Option<String> {
     Session::current().map(|session| session.id().to_string())
@@ -76,6 +76,7 @@ fn three(id: &str) -> String {
 }
 
 async fn otas() -> (Server, Client) {
+    crate::support::capture_warnings();
     let otas = Server::start().await.unwrap();
     let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
     (otas, client)
@@ -141,7 +142,7 @@ async fn calls_made_while_the_body_is_sent_are_events_of_the_handlers_session() 
             async move { http::get(url).await.unwrap().bytes().await }
         }))
     }
-    let site = Site::start().await;
+    let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let app = Router::new().route("/", get(relay)).with_state((client.clone(), site.outside("/chunk")));
     let url = serve(app.layer(SessionLayer::new())).await;
@@ -239,7 +240,7 @@ async fn a_server_that_is_called_within_a_session_answers_with_its_own() {
 
 #[tokio::test]
 async fn switched_off_the_layer_does_nothing() {
-    let client = crate::attribute_support::disabled().unwrap();
+    let client = crate::support::disabled().unwrap();
     let found = seen(async |body| {
         assert!(step(&client).await.is_none());
         body

@@ -11,9 +11,9 @@ use otas::{http, reqwest};
 
 mod memory;
 mod rate;
-mod site;
+mod upstream;
 
-use site::{BODY, site};
+use upstream::{BODY, upstream};
 
 fn main() {
     let is_told = |word| std::env::args().any(|argument| argument == word);

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use otas::{Client, Config, Session};
 use otas_local::Server;
 
-use crate::{call, cpu, median, site};
+use crate::{call, cpu, median, upstream};
 
 const ROUNDS: usize = 20;
 /// In one round, while Brain is down: a million in all.
@@ -26,7 +26,7 @@ pub(crate) fn serve() {
     runtime.block_on(async {
         let builder = Server::builder().project_domain("https://inside.example").keep_requests(0);
         let otas = builder.start().await.unwrap();
-        println!("{} {} {} {}", site().await, otas.uasam_url(), otas.brain_url(), otas.agent_key());
+        println!("{} {} {} {}", upstream().await, otas.uasam_url(), otas.brain_url(), otas.agent_key());
         let orders = tokio::task::spawn_blocking(move || {
             for order in std::io::stdin().lines() {
                 match order.unwrap().as_str() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use otas::{Client, Config, Session, reqwest};
 use otas_local::{ReceivedRequest, Server};
 
-use crate::{call, cpu, median, site};
+use crate::{call, cpu, median, upstream};
 
 const ROUNDS: usize = 30;
 const SESSIONS: usize = 2;
@@ -62,7 +62,7 @@ impl Set {
         let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
         let open = |_| runtime.block_on(client.open(serde_json::json!({}))).unwrap();
         let sessions: Vec<_> = (0..SESSIONS).map(open).collect();
-        let url = runtime.block_on(site());
+        let url = runtime.block_on(upstream());
         // The thread that delivers starts with the first event.
         runtime.block_on(call_in(&sessions[0], &url, 1));
         assert!(runtime.block_on(client.flush(LONG)).is_ok());

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use otas::otas_session;
 
-use crate::attribute_support::{here, run};
+use crate::support::{here, run};
 
 #[otas_session]
 async fn early_return(x: Option<u8>) -> Option<u8> {

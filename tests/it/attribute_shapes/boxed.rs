@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use otas::otas_session;
 
-use crate::attribute_support::{here, run};
+use crate::support::{here, run};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -118,7 +118,7 @@ async fn a_function_that_returns_an_async_block_runs_it_in_a_session() {
 
 #[tokio::test]
 async fn a_boxed_future_opens_its_session_when_it_is_polled() {
-    let otas = crate::attribute_support::Otas::start().await.expect("a server");
+    let otas = crate::support::Otas::start().await.expect("a server");
 
     let call = otas.client.scope(async { block_alone(1) }).await;
 

@@ -1,6 +1,6 @@
 //! Surroundings that shadow what an expansion could rely on.
 
-use crate::attribute_support::run;
+use crate::support::run;
 
 mod shadowed_prelude {
     #![allow(dead_code, unused_imports)]
@@ -29,12 +29,12 @@ mod shadowed_prelude {
 
     #[otas_session(meta = { "a": 1, "nested": { "b": [1, null] } })]
     pub async fn body() -> bool {
-        crate::attribute_support::here()
+        crate::support::here()
     }
 
     #[otas_session(on_error = fail)]
     pub async fn fails() -> ::core::result::Result<bool, ::otas::Error> {
-        ::core::result::Result::Ok(crate::attribute_support::here())
+        ::core::result::Result::Ok(crate::support::here())
     }
 }
 
@@ -51,7 +51,7 @@ mod shadowed_crates {
 
     #[otas_session(meta = { "a": 1, key() : 2 })]
     pub async fn body() -> bool {
-        crate::attribute_support::here()
+        crate::support::here()
     }
 
     fn key() -> &'static str {
@@ -64,12 +64,12 @@ mod without_prelude {
 
     #[::otas::otas_session(meta = { x, "list": [x, { "a": null }] })]
     pub async fn body(x: u8) -> bool {
-        x == 1 && crate::attribute_support::here()
+        x == 1 && crate::support::here()
     }
 
     #[::otas::otas_session(on_error = fail)]
     pub async fn fails() -> ::std::result::Result<bool, ::otas::Error> {
-        ::std::result::Result::Ok(crate::attribute_support::here())
+        ::std::result::Result::Ok(crate::support::here())
     }
 }
 
@@ -105,7 +105,7 @@ mod shadowed_macros {
 
     #[otas_session(meta = { "a": [1, 2], "b": { "c": null } })]
     pub async fn body() -> bool {
-        crate::attribute_support::here()
+        crate::support::here()
     }
 }
 
@@ -116,12 +116,12 @@ mod renamed {
 
     #[deep::observability::otas_session(crate = self::deep::observability, meta = { "a": 1 })]
     pub async fn by_path() -> bool {
-        crate::attribute_support::here()
+        crate::support::here()
     }
 
     #[deep::observability::otas_session(on_error = fail, crate = deep::observability)]
     pub async fn with_a_handler() -> Result<bool, deep::observability::Error> {
-        Ok(crate::attribute_support::here())
+        Ok(crate::support::here())
     }
 }
 

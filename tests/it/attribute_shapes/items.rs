@@ -3,7 +3,7 @@
 use otas::otas_session;
 use serde_json::json;
 
-use crate::attribute_support::{Otas, here, run};
+use crate::support::{Otas, here, run};
 
 /// Documented before.
 #[must_use]

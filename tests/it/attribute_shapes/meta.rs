@@ -6,7 +6,7 @@ use otas::otas_session;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::attribute_support::{Otas, here};
+use crate::support::{Otas, here};
 
 async fn sent<F: Future>(call: F) -> Value {
     let otas = Otas::start().await.expect("a server");

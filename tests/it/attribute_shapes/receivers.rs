@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use otas::otas_session;
 
-use crate::attribute_support::{here, run};
+use crate::support::{here, run};
 
 #[derive(Clone, Default)]
 struct Agent {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use otas::otas_session;
 
-use crate::attribute_support::{here, run};
+use crate::support::{here, run};
 
 struct Wrapper<T>(T);
 type Alias<T> = Result<T, io::Error>;

@@ -1,8 +1,16 @@
 use otas::otas_session;
 
-#[otas_session(meta = { "bytes": text.into_bytes() })]
-async fn f(text: String) -> String {
-    text
+struct Question(String);
+
+impl Question {
+    fn into_text(self) -> String {
+        self.0
+    }
+}
+
+#[otas_session(meta = { "question": question.into_text() })]
+async fn f(question: Question) -> Question {
+    question
 }
 
 fn main() {}

@@ -1,6 +1,6 @@
 """Measures what the attribute costs, side by side with tracing::instrument(skip_all) and fastrace::trace.
 
-    python3 tests/comparison/attribute.py [check] [instructions] [expansion] [build] [sizes] [depth] [calls] [clean]
+    python3 tests/research/comparison/attribute.py [check] [instructions] [expansion] [build] [sizes] [depth] [calls] [clean]
 
 Needs cargo, rustc and python3, and a quiet machine: figures are ratios of the least CPU time of several runs. `instructions` counts in
 place of the clock, and needs valgrind; `clean` builds a program with and without the library from nothing, and takes minutes. Without
@@ -18,7 +18,7 @@ import sys
 
 import generate
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 WORK = ROOT / "target" / "bench_attribute"
 RUNS = int(os.environ.get("RUNS", "5"))
 

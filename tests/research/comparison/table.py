@@ -1,6 +1,6 @@
 """The table of shapes: which function compiles below which attribute, or gets the messages that it should.
 
-    python3 tests/comparison/table.py [word of the titles]
+    python3 tests/research/comparison/table.py [word of the titles]
 
 Each shape of shapes.txt is compiled plain and below each attribute; the head of that file tells how a shape is written.
 """
