@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Error, Result};
 
-use crate::value::{is_assignment, is_comma, is_punct, length, tokens};
+use crate::tokens::{expr_len, is_assignment, is_comma, is_punct, tokens};
 
 /// The arguments, as the user wrote them.
 #[derive(Default)]
@@ -118,7 +118,7 @@ fn split_value<'a>(name: &Ident, example: &str, rest: &'a [TokenTree]) -> Result
         _ => return needs(name.span(), "a value is missing after"),
     }
     let rest = &rest[1..];
-    let end = length(rest);
+    let end = expr_len(rest);
     let value = &rest[..end];
     if value.is_empty() {
         return needs(name.span(), "a value is missing after");

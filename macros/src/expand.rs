@@ -27,22 +27,22 @@ use syn::Result;
 use syn::ext::IdentExt;
 
 use crate::args::{Args, OnError, Private};
-use crate::boxed::{self, Boxed};
-use crate::item::{self, Item};
+use crate::future_fn::{self, FutureFn};
 use crate::meta::{self, Meta};
-use crate::value::{borrowed, group, inner_attributes, is_punct};
+use crate::signature::{self, Function};
+use crate::tokens::{borrowed, group, inner_attributes, is_punct};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let args = Args::parse(args)?;
-    let item = Item::parse(item)?;
+    let item = Function::parse(item)?;
     let private = args.private(Span::call_site());
     let meta = meta::parse(&private, args.meta.as_deref())?;
     let context = Context { args, private, meta, name: item.name.unraw().to_string() };
     let body = if item.is_async {
         context.wrap(&item.body, item.output.as_deref(), true)
     } else {
-        let boxed = Boxed::parse(&item)?;
-        let output = item.output.as_deref().and_then(boxed::output);
+        let boxed = FutureFn::parse(&item)?;
+        let output = item.output.as_deref().and_then(future_fn::output);
         let block = context.wrap(&boxed.block, Some(output.as_deref().unwrap_or_default()), boxed.moves());
         braces(boxed.rebuild(block), item.body.span())
     };
@@ -67,7 +67,7 @@ impl Context {
         // A lint holds the braces around a lone expression for superfluous, unless they have an attribute. It costs the compiler too much to
         // be written everywhere.
         let kept = alone.then(|| quote!(#[allow(missing_docs)]));
-        let block = match hint(output) {
+        let block = match type_hint(output) {
             None => quote!(#kept #block),
             Some(type_) => quote!(if false { return <#(#type_)* as #private::Never>::never(); } #kept #block),
         };
@@ -75,7 +75,7 @@ impl Context {
         let future = Ident::new("async", span);
         let moves = moves.then(|| Ident::new("move", span));
         // A lint of clippy's wants `return`, and would point at the user's braces. Before `!` it could not be reached.
-        let never = item::is_never(output);
+        let never = signature::is_never(output);
         let unreached = never.then(|| quote!(#[allow(clippy::implicit_return)]));
         let leave = (!never).then(|| Ident::new("return", Span::call_site()));
         let prepared = self.prepared();
@@ -120,7 +120,7 @@ impl Context {
     /// What makes the function's value of a failure.
     fn handler(&self, output: Option<&[TokenTree]>) -> Option<TokenStream> {
         let type_ = || {
-            let type_ = item::nameable(output).filter(|type_| !type_.is_empty());
+            let type_ = signature::nameable(output).filter(|type_| !type_.is_empty());
             type_.unwrap_or_else(|| vec![Ident::new("_", Span::call_site()).into()])
         };
         match &self.args.on_error {
@@ -141,8 +141,8 @@ impl Context {
 }
 
 /// A `return` that never runs tells the compiler this type, as the signature would.
-fn hint(output: Option<&[TokenTree]>) -> Option<Vec<TokenTree>> {
-    item::nameable(output).filter(|type_| !type_.is_empty() && !item::is_opaque(output))
+fn type_hint(output: Option<&[TokenTree]>) -> Option<Vec<TokenTree>> {
+    signature::nameable(output).filter(|type_| !type_.is_empty() && !signature::is_opaque(output))
 }
 
 /// Not by token: to list those of a stream is a call to the compiler.
@@ -165,7 +165,7 @@ struct Body {
 impl Body {
     fn of(body: &Group) -> Self {
         let plain = Self { attributes: Vec::new(), block: body.clone(), alone: false };
-        if reads_plain(body) {
+        if source_is_plain(body) {
             return plain;
         }
         let list: Vec<TokenTree> = body.stream().into_iter().collect();
@@ -183,7 +183,7 @@ impl Body {
 /// Whether the source shows that the body begins with no attribute, and has several lines, in which no lint minds braces: to ask for the
 /// tokens of every body would be a quarter of what this macro takes. The text of a `macro_rules!` is not that of what it writes. Were the text
 /// ever another than the tokens, no more than an attribute's place would depend on it.
-fn reads_plain(body: &Group) -> bool {
+fn source_is_plain(body: &Group) -> bool {
     let Some(text) = body.span().source_text() else { return false };
     let Some(inner) = text.strip_prefix('{') else { return false };
     inner.contains('\n') && !inner.contains('$') && !inner.trim_start().starts_with(['#', '/'])

@@ -3,10 +3,10 @@
 //! Use it through the crate `otas`, which re-exports it: the expansion names that crate's items.
 
 mod args;
-mod value;
+mod tokens;
 mod meta;
-mod item;
-mod boxed;
+mod signature;
+mod future_fn;
 mod expand;
 
 use proc_macro2::TokenStream;

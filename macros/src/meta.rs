@@ -6,8 +6,8 @@ use syn::ext::IdentExt;
 use syn::{Error, Lit, Result};
 
 use crate::args::Private;
-use crate::value::{
-    as_group, borrowed, group, is_alone, is_assignment, is_comma, is_punct, is_word, length, punct, tokens,
+use crate::tokens::{
+    as_group, borrowed, expr_len, group, is_assignment, is_comma, is_ident, is_punct, is_single_colon, punct, tokens,
 };
 
 /// What `meta` says, as tokens of the expansion.
@@ -91,7 +91,7 @@ fn starts_entry(stream: TokenStream) -> bool {
 /// A value that stands after a key or in a list, as a reference to something that can be serialised.
 fn value(private: &Private, value: &[TokenTree]) -> Result<Vec<TokenTree>> {
     match value {
-        [only] if is_word(only, "null") => {
+        [only] if is_ident(only, "null") => {
             Ok(vec![punct('&', only.span()), group(Delimiter::Parenthesis, [], only.span())])
         }
         [only] if as_group(only, Delimiter::Brace).is_some() => {
@@ -110,14 +110,14 @@ fn value(private: &Private, value: &[TokenTree]) -> Result<Vec<TokenTree>> {
 fn list(private: &Private, mut rest: &[TokenTree], span: Span) -> Result<Vec<TokenTree>> {
     let mut items = Vec::new();
     while let Some(first) = rest.first() {
-        let end = length(rest);
+        let end = expr_len(rest);
         if end == 0 {
             return Err(Error::new(first.span(), "expected a value before this `,`"));
         }
         items.push(value(private, &rest[..end])?);
         rest = rest.get(end + 1..).unwrap_or_default();
     }
-    let items = threes(items, span);
+    let items = balanced_tuple(items, span);
     Ok(tokens(quote_spanned!(Span::call_site()=> &#private::list(#(#items)*))))
 }
 
@@ -132,12 +132,12 @@ fn object(private: &Private, braces: &TokenTree) -> Result<Object> {
         values.push(entry.value);
         evaluates |= entry.evaluates;
     }
-    Ok(Object { keys, values: threes(values, braces.span()), evaluates })
+    Ok(Object { keys, values: balanced_tuple(values, braces.span()), evaluates })
 }
 
 /// `((a, b, c), (d, e, ()), ())`: as few levels as can be. All of it stands where the values stand: else the compiler would not find the one at
 /// fault.
-fn threes(mut values: Vec<Vec<TokenTree>>, span: Span) -> Vec<TokenTree> {
+fn balanced_tuple(mut values: Vec<Vec<TokenTree>>, span: Span) -> Vec<TokenTree> {
     let nothing = || group(Delimiter::Parenthesis, [], span);
     if values.len() < 2 {
         return values.pop().unwrap_or_else(|| vec![nothing()]);
@@ -147,7 +147,7 @@ fn threes(mut values: Vec<Vec<TokenTree>>, span: Span) -> Vec<TokenTree> {
     for part in 0..3 {
         inner.extend((part > 0).then(|| punct(',', span)));
         let rest = values.split_off(third.min(values.len()));
-        inner.extend(threes(std::mem::replace(&mut values, rest), span));
+        inner.extend(balanced_tuple(std::mem::replace(&mut values, rest), span));
     }
     vec![group(Delimiter::Parenthesis, inner, span)]
 }
@@ -161,8 +161,8 @@ struct Entry {
 
 /// `key: value` or `name`, and the comma after it.
 fn entry<'a>(private: &Private, rest: &'a [TokenTree]) -> Result<(Entry, &'a [TokenTree])> {
-    let end = length(rest);
-    let colon = (0..end).find(|&at| is_alone(rest, at));
+    let end = expr_len(rest);
+    let colon = (0..end).find(|&at| is_single_colon(rest, at));
     let Some(colon) = colon else {
         return Ok((shorthand(rest, end)?, rest.get(end + 1..).unwrap_or_default()));
     };
@@ -171,11 +171,11 @@ fn entry<'a>(private: &Private, rest: &'a [TokenTree]) -> Result<(Entry, &'a [To
     if name.is_empty() {
         return Err(Error::new(colon.span(), "a key is missing before this `:`: write `\"key\": value`"));
     }
-    let end = length(after);
+    let end = expr_len(after);
     if end == 0 {
         return Err(Error::new(colon.span(), "a value is missing after this `:`; `null` is one"));
     }
-    if let Some(at) = (1..end).find(|&at| is_alone(after, at)) {
+    if let Some(at) = (1..end).find(|&at| is_single_colon(after, at)) {
         let before = &after[at - 1];
         return Err(Error::new(before.span(), format!("expected `,` before `{before}`")));
     }
@@ -213,20 +213,25 @@ fn shorthand(rest: &[TokenTree], end: usize) -> Result<Entry> {
             Ok(Entry { key: Some(key), value: borrowed(&rest[..end]), evaluates: false })
         }
         [] => Err(Error::new(rest[0].span(), "expected `\"key\": value` before this `,`")),
-        [first, equals, ..] if is_assignment(&rest[1..]) => {
-            Err(Error::new(equals.span(), format!("expected `:`, as in JSON: write `\"{}\": value`", bare(first))))
-        }
+        [first, equals, ..] if is_assignment(&rest[1..]) => Err(Error::new(
+            equals.span(),
+            format!("expected `:`, as in JSON: write `\"{}\": value`", ident_or_key(first)),
+        )),
         [TokenTree::Literal(literal)] => {
             Err(Error::new(literal.span(), format!("a value is missing after this key: write `{literal}: value`")))
         }
         [.., last] => Err(Error::new_spanned(
             rest[..end].iter().cloned().collect::<TokenStream>(),
-            format!("only a lone variable can go without a key: write `\"{}\": {}`", bare(last), text(&rest[..end])),
+            format!(
+                "only a lone variable can go without a key: write `\"{}\": {}`",
+                ident_or_key(last),
+                text(&rest[..end])
+            ),
         )),
     }
 }
 
-fn bare(token: &TokenTree) -> String {
+fn ident_or_key(token: &TokenTree) -> String {
     match token {
         TokenTree::Ident(name) => name.unraw().to_string(),
         _ => String::from("key"),

@@ -37,7 +37,7 @@ pub(crate) fn is_comma(token: &TokenTree) -> bool {
     is_punct(token, ',')
 }
 
-pub(crate) fn is_word(token: &TokenTree, word: &str) -> bool {
+pub(crate) fn is_ident(token: &TokenTree, word: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident == word)
 }
 
@@ -78,8 +78,8 @@ pub(crate) fn group(delimiter: Delimiter, inner: impl IntoIterator<Item = TokenT
     TokenTree::Group(group)
 }
 
-/// The length of the value that begins here: up to a comma that is not between the `<` and `>` of generic arguments.
-pub(crate) fn length(rest: &[TokenTree]) -> usize {
+/// The expr_len of the value that begins here: up to a comma that is not between the `<` and `>` of generic arguments.
+pub(crate) fn expr_len(rest: &[TokenTree]) -> usize {
     let mut depth = 0usize;
     let mut in_type = false;
     for (at, token) in rest.iter().enumerate() {
@@ -88,7 +88,7 @@ pub(crate) fn length(rest: &[TokenTree]) -> usize {
                 ',' if depth == 0 => return at,
                 '<' if depth > 0 || in_type || opens_generics(rest, at) => depth += 1,
                 '>' if depth > 0 && !is_arrow(rest, at) => depth -= 1,
-                ':' | '>' if depth == 0 => in_type |= is_arrow(rest, at) || is_alone(rest, at),
+                ':' | '>' if depth == 0 => in_type |= is_arrow(rest, at) || is_single_colon(rest, at),
                 '\'' => {}
                 '&' | '*' if in_type => {}
                 _ if depth == 0 => in_type = false,
@@ -102,7 +102,7 @@ pub(crate) fn length(rest: &[TokenTree]) -> usize {
 }
 
 /// A `:` that is no part of `::`: a type follows, as in `|error: otas::Error|`.
-pub(crate) fn is_alone(rest: &[TokenTree], at: usize) -> bool {
+pub(crate) fn is_single_colon(rest: &[TokenTree], at: usize) -> bool {
     let joint = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':' && punct.spacing() == Spacing::Joint);
     is_punct(&rest[at], ':') && !joint(&rest[at]) && !(at > 0 && joint(&rest[at - 1]))
 }

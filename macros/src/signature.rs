@@ -3,10 +3,10 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use syn::{Error, Result};
 
-use crate::value::{as_group, group, is_arrow, is_punct, is_word, tokens};
+use crate::tokens::{as_group, group, is_arrow, is_ident, is_punct, tokens};
 
 /// A function, cut where the expansion needs it.
-pub(crate) struct Item {
+pub(crate) struct Function {
     /// Attributes and signature, token for token.
     pub(crate) header: Vec<TokenTree>,
     /// `async` stands before `fn`.
@@ -20,7 +20,7 @@ pub(crate) struct Item {
 }
 
 /// What an attribute can also stand on, with what to write instead.
-const OTHERS: [(&str, &str); 11] = [
+const NON_FUNCTIONS: [(&str, &str); 11] = [
     ("impl", "put it on each `async fn` inside"),
     ("trait", "put it on each `async fn` of the `impl`"),
     ("mod", "put it on each `async fn` inside"),
@@ -34,14 +34,14 @@ const OTHERS: [(&str, &str); 11] = [
     ("let", "nothing calls it"),
 ];
 
-impl Item {
+impl Function {
     /// Cuts the item, or says what it is instead of a function with a body.
     pub(crate) fn parse(item: TokenStream) -> Result<Self> {
         let mut header = tokens(item);
         let Some((keyword, name)) = named_fn(&header) else {
             return Err(not_a_function(&header));
         };
-        if let Some(word) = header[..keyword].iter().find(|token| is_word(token, "const")) {
+        if let Some(word) = header[..keyword].iter().find(|token| is_ident(token, "const")) {
             let text = "a `const fn` opens no session: it runs without awaiting; make it an `async fn`";
             return Err(Error::new(word.span(), text));
         }
@@ -51,7 +51,7 @@ impl Item {
             return Err(Error::new(name.span(), text));
         };
         Ok(Self {
-            is_async: header[..keyword].iter().any(|token| is_word(token, "async")),
+            is_async: header[..keyword].iter().any(|token| is_ident(token, "async")),
             keyword: header[keyword].span(),
             output: output(&header[keyword + 2..]),
             name,
@@ -64,14 +64,15 @@ impl Item {
 /// Where `fn` stands, and the name after it: the `fn` of a type has none.
 fn named_fn(item: &[TokenTree]) -> Option<(usize, Ident)> {
     item.windows(2).enumerate().find_map(|(at, pair)| match pair {
-        [keyword, TokenTree::Ident(name)] if is_word(keyword, "fn") => Some((at, name.clone())),
+        [keyword, TokenTree::Ident(name)] if is_ident(keyword, "fn") => Some((at, name.clone())),
         _ => None,
     })
 }
 
 fn not_a_function(item: &[TokenTree]) -> Error {
-    let found =
-        item.iter().find_map(|token| OTHERS.iter().find(|(word, _)| is_word(token, word)).map(|other| (token, other)));
+    let found = item
+        .iter()
+        .find_map(|token| NON_FUNCTIONS.iter().find(|(word, _)| is_ident(token, word)).map(|other| (token, other)));
     match found {
         Some((token, (word, remedy))) => {
             Error::new(token.span(), format!("`#[otas_session]` goes on an `async fn`, and this is `{word}`: {remedy}"))
@@ -95,7 +96,7 @@ fn output(rest: &[TokenTree]) -> Option<Vec<TokenTree>> {
             depth = depth.saturating_sub(1);
         } else if depth == 0 && start.is_none() && is_arrow(rest, at) {
             start = Some(at + 1);
-        } else if depth == 0 && is_word(token, "where") {
+        } else if depth == 0 && is_ident(token, "where") {
             end = at;
             break;
         }
@@ -122,7 +123,7 @@ pub(crate) fn is_never(output: Option<&[TokenTree]>) -> bool {
 
 /// The type begins with `impl`, so that its name says nothing.
 pub(crate) fn is_opaque(output: Option<&[TokenTree]>) -> bool {
-    matches!(output, Some([first, ..]) if is_word(first, "impl"))
+    matches!(output, Some([first, ..]) if is_ident(first, "impl"))
 }
 
 /// Whether a lifetime in this type may be bound in it: `fn(&'a u8)`, `dyn Fn(&'a u8)`, `for<'a> ..`.
