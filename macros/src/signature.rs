@@ -1,53 +1,50 @@
-//! The header of the function below the attribute: its name, its return type, its body; everything stays tokens.
+//! Splits the annotated function into signature and body, without parsing either, and derives from
+//! the return type what the body may name.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use syn::{Error, Result};
 
 use crate::tokens::{as_group, group, is_arrow, is_ident, is_punct, tokens};
 
-/// A function, cut where the expansion needs it.
 pub(crate) struct Function {
-    /// Attributes and signature, token for token.
+    /// Attributes and signature: everything before the body.
     pub(crate) header: Vec<TokenTree>,
-    /// `async` stands before `fn`.
     pub(crate) is_async: bool,
-    /// The keyword `fn`.
+    /// The span of `fn`.
     pub(crate) keyword: Span,
     pub(crate) name: Ident,
-    /// What stands after `->`.
+    /// The tokens after `->`.
     pub(crate) output: Option<Vec<TokenTree>>,
     pub(crate) body: Group,
 }
 
-/// What an attribute can also stand on, with what to write instead.
+/// Keywords of other items that take attributes, with what to do instead.
 const NON_FUNCTIONS: [(&str, &str); 11] = [
-    ("impl", "put it on each `async fn` inside"),
-    ("trait", "put it on each `async fn` of the `impl`"),
-    ("mod", "put it on each `async fn` inside"),
-    ("struct", "nothing calls it"),
-    ("enum", "nothing calls it"),
-    ("union", "nothing calls it"),
-    ("type", "nothing calls it"),
-    ("static", "nothing calls it"),
-    ("use", "nothing calls it"),
-    ("macro_rules", "put it on the `async fn` that the macro writes"),
-    ("let", "nothing calls it"),
+    ("impl", ": annotate each `async fn` inside it"),
+    ("trait", ": annotate each `async fn` in its `impl` blocks"),
+    ("mod", ": annotate each `async fn` inside it"),
+    ("struct", ""),
+    ("enum", ""),
+    ("union", ""),
+    ("type", ""),
+    ("static", ""),
+    ("use", ""),
+    ("macro_rules", ": annotate the `async fn` it expands to"),
+    ("let", ""),
 ];
 
 impl Function {
-    /// Cuts the item, or says what it is instead of a function with a body.
     pub(crate) fn parse(item: TokenStream) -> Result<Self> {
         let mut header = tokens(item);
-        let Some((keyword, name)) = named_fn(&header) else {
+        let Some((keyword, name)) = find_fn(&header) else {
             return Err(not_a_function(&header));
         };
         if let Some(word) = header[..keyword].iter().find(|token| is_ident(token, "const")) {
-            let text = "a `const fn` opens no session: it runs without awaiting; make it an `async fn`";
+            let text = "`#[otas_session]` cannot be applied to a `const fn`: make it an `async fn`";
             return Err(Error::new(word.span(), text));
         }
         let Some(body) = header.pop().as_ref().and_then(|last| as_group(last, Delimiter::Brace)) else {
-            let text =
-                format!("`{name}` has no body to run in a session: put `#[otas_session]` on the method of the `impl`");
+            let text = format!("`{name}` has no body to run in a session: annotate the method in the `impl` instead");
             return Err(Error::new(name.span(), text));
         };
         Ok(Self {
@@ -61,8 +58,8 @@ impl Function {
     }
 }
 
-/// Where `fn` stands, and the name after it: the `fn` of a type has none.
-fn named_fn(item: &[TokenTree]) -> Option<(usize, Ident)> {
+/// The index of `fn`, and the name after it. The `fn` of a function pointer type has no name.
+fn find_fn(item: &[TokenTree]) -> Option<(usize, Ident)> {
     item.windows(2).enumerate().find_map(|(at, pair)| match pair {
         [keyword, TokenTree::Ident(name)] if is_ident(keyword, "fn") => Some((at, name.clone())),
         _ => None,
@@ -70,21 +67,15 @@ fn named_fn(item: &[TokenTree]) -> Option<(usize, Ident)> {
 }
 
 fn not_a_function(item: &[TokenTree]) -> Error {
-    let found = item
-        .iter()
-        .find_map(|token| NON_FUNCTIONS.iter().find(|(word, _)| is_ident(token, word)).map(|other| (token, other)));
-    match found {
-        Some((token, (word, remedy))) => {
-            Error::new(token.span(), format!("`#[otas_session]` goes on an `async fn`, and this is `{word}`: {remedy}"))
-        }
-        None => Error::new(
-            item.first().map_or_else(Span::call_site, TokenTree::span),
-            "`#[otas_session]` goes on an `async fn`: it opens a session for each call of it",
-        ),
-    }
+    let text = "`#[otas_session]` can only be applied to an `async fn`";
+    let found = item.iter().find_map(|token| {
+        let (word, remedy) = NON_FUNCTIONS.iter().find(|(word, _)| is_ident(token, word))?;
+        Some(Error::new(token.span(), format!("{text}, found `{word}`{remedy}")))
+    });
+    found.unwrap_or_else(|| Error::new(item.first().map_or_else(Span::call_site, TokenTree::span), text))
 }
 
-/// The tokens between `->` and `where` or the body. `rest` begins after the function's name.
+/// The tokens between `->` and the body or `where`. `rest` starts after the function's name.
 fn output(rest: &[TokenTree]) -> Option<Vec<TokenTree>> {
     let mut depth = 0usize;
     let mut start = None;
@@ -107,42 +98,43 @@ fn output(rest: &[TokenTree]) -> Option<Vec<TokenTree>> {
     })
 }
 
-/// The return type as it can be named in the body: each `impl ..` becomes `_`, and each lifetime `'_`, as lints count where one is used.
-/// Nothing where it cannot be named: `!`, and a macro in it.
+/// The return type in a form that the body can name: `_` for each `impl ..`, and `'_` for each
+/// lifetime, since lints count the uses of a lifetime. `None` for `!` and for types that contain a
+/// macro.
 pub(crate) fn nameable(output: Option<&[TokenTree]>) -> Option<Vec<TokenTree>> {
-    let Some(output) = output else {
-        return Some(vec![group(Delimiter::Parenthesis, [], Span::call_site())]);
-    };
-    if is_never(Some(output)) { None } else { inferred(output, !has_own_lifetimes(output)) }
+    match output {
+        None => Some(vec![group(Delimiter::Parenthesis, [], Span::call_site())]),
+        Some(_) if is_never(output) => None,
+        Some(output) => inferred(output, !has_own_lifetimes(output)),
+    }
 }
 
-/// The type is `!`.
 pub(crate) fn is_never(output: Option<&[TokenTree]>) -> bool {
     matches!(output, Some([never]) if is_punct(never, '!'))
 }
 
-/// The type begins with `impl`, so that its name says nothing.
+/// Whether the type starts with `impl`, so that naming it says nothing about it.
 pub(crate) fn is_opaque(output: Option<&[TokenTree]>) -> bool {
     matches!(output, Some([first, ..]) if is_ident(first, "impl"))
 }
 
-/// Whether a lifetime in this type may be bound in it: `fn(&'a u8)`, `dyn Fn(&'a u8)`, `for<'a> ..`.
+/// Whether the type may declare lifetimes of its own: `fn(&'a u8)`, `dyn Fn(&'a u8)`, `for<'a> ..`.
 fn has_own_lifetimes(type_: &[TokenTree]) -> bool {
     type_.iter().enumerate().any(|(at, token)| match token {
         TokenTree::Ident(word) => word == "for",
         TokenTree::Group(group) => {
-            let called = |before: &TokenTree| match before {
+            let is_callee = |before: &TokenTree| match before {
                 TokenTree::Ident(word) => word != "mut" && word != "const" && !is_lifetime(type_, at - 1),
                 _ => false,
             };
-            let is_call = group.delimiter() == Delimiter::Parenthesis && at > 0 && called(&type_[at - 1]);
+            let is_call = group.delimiter() == Delimiter::Parenthesis && at > 0 && is_callee(&type_[at - 1]);
             is_call || has_own_lifetimes(&group.stream().into_iter().collect::<Vec<_>>())
         }
         _ => false,
     })
 }
 
-/// The name of a lifetime stands here, and not that of a label.
+/// Whether the token at `at` is the name of a lifetime rather than of a label.
 fn is_lifetime(list: &[TokenTree], at: usize) -> bool {
     at > 0 && is_punct(&list[at - 1], '\'') && !list.get(at + 1).is_some_and(|next| is_punct(next, ':'))
 }
@@ -154,20 +146,16 @@ fn inferred(output: &[TokenTree], elides: bool) -> Option<Vec<TokenTree>> {
         match &output[at] {
             TokenTree::Ident(word) if word == "impl" => {
                 out.push(Ident::new("_", word.span()).into());
-                at += opaque(&output[at..]);
+                at += opaque_len(&output[at..]);
                 continue;
             }
             TokenTree::Ident(name) if elides && is_lifetime(output, at) && name != "static" => {
                 out.push(Ident::new("_", name.span()).into());
             }
-            TokenTree::Punct(bang)
-                if bang.as_char() == '!' && at > 0 && matches!(output[at - 1], TokenTree::Ident(_)) =>
-            {
-                return None;
-            }
+            bang if is_punct(bang, '!') && at > 0 && matches!(output[at - 1], TokenTree::Ident(_)) => return None,
             TokenTree::Group(inner) => {
                 let list: Vec<TokenTree> = inner.stream().into_iter().collect();
-                // Between braces stand expressions, with labels.
+                // Braces hold expressions, in which a name after `'` is a label.
                 let list = inferred(&list, elides && inner.delimiter() != Delimiter::Brace)?;
                 out.push(group(inner.delimiter(), list, inner.span()));
             }
@@ -178,19 +166,17 @@ fn inferred(output: &[TokenTree], elides: bool) -> Option<Vec<TokenTree>> {
     Some(out)
 }
 
-/// How many tokens `impl Bound<..> + Bound` has: up to what closes or separates it.
-fn opaque(rest: &[TokenTree]) -> usize {
+/// The number of tokens in the `impl Bound<..> + Bound` at the start of `rest`.
+fn opaque_len(rest: &[TokenTree]) -> usize {
     let mut depth = 0usize;
     for (at, token) in rest.iter().enumerate() {
-        match token {
-            TokenTree::Punct(punct) => match punct.as_char() {
-                '<' => depth += 1,
-                '>' if is_arrow(rest, at) => {}
-                '>' | ',' | ';' if depth == 0 => return at,
-                '>' => depth -= 1,
-                _ => {}
-            },
-            _ => continue,
+        let TokenTree::Punct(punct) = token else { continue };
+        match punct.as_char() {
+            '<' => depth += 1,
+            '>' if is_arrow(rest, at) => {}
+            '>' | ',' | ';' if depth == 0 => return at,
+            '>' => depth -= 1,
+            _ => {}
         }
     }
     rest.len()
