@@ -117,7 +117,8 @@ impl Context {
     }
 
     /// The first argument: the session to open. With a `client`, `meta` is a closure, because only
-    /// that client knows whether it is needed.
+    /// that client knows whether it is needed. The arm of the `match` drops the temporaries, as the
+    /// branches of the `if` do.
     fn prepared(&self) -> TokenStream {
         let Self { private, meta, name, .. } = self;
         if let Some(client) = &self.args.client {
