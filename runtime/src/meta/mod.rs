@@ -71,9 +71,9 @@ impl Serialize for Meta {
 /// A value in the attribute's meta: anything that is `Serialize`, behind one pointer, so that the
 /// expansion stays small.
 #[diagnostic::on_unimplemented(
-    message = "this value cannot be part of `meta`: `{Self}` is not `Serialize`",
+    message = "`{Self}` cannot be used in `meta`: it does not implement `Serialize`",
     label = "not `serde::Serialize`",
-    note = "derive it with `#[derive(serde::Serialize)]`, or write something that can be serialised, such as `value.to_string()`"
+    note = "derive `serde::Serialize`, or write something serializable, such as `value.to_string()`"
 )]
 pub trait Field {
     #[doc(hidden)]
@@ -99,9 +99,9 @@ impl<T: Serialize + ?Sized> Field for T {
 /// A tuple takes the compiler a third of the time of a slice of pointers. Nesting triples allows
 /// any number of values.
 #[diagnostic::on_unimplemented(
-    message = "this value cannot be part of `meta`: `{Self}` is not `Serialize`",
+    message = "`{Self}` cannot be used in `meta`: it does not implement `Serialize`",
     label = "not `serde::Serialize`",
-    note = "derive it with `#[derive(serde::Serialize)]`, or write something that can be serialised, such as `value.to_string()`"
+    note = "derive `serde::Serialize`, or write something serializable, such as `value.to_string()`"
 )]
 pub trait Fields {
     #[doc(hidden)]
