@@ -147,8 +147,11 @@ pub(crate) async fn send(
     timeout: Duration,
 ) -> Result<ServerResponse> {
     let failed = |cause: reqwest::Error| {
-        let kind =
-            if cause.is_timeout() { Kind::Timeout { server, after: timeout } } else { Kind::Unreachable { server } };
+        let kind = if cause.is_timeout() && !cause.is_connect() {
+            Kind::Timeout { server, after: timeout }
+        } else {
+            Kind::Unreachable { server }
+        };
         Error::with_source(kind, cause.without_url())
     };
     let response = request.timeout(timeout).send().await.map_err(failed)?;

@@ -167,7 +167,6 @@ impl fmt::Debug for Reader {
         f.debug_struct("Reader")
             .field("uasam", &self.0.uasam.1.as_str())
             .field("brain", &self.0.brain.1.as_str())
-            .field("project_id", &self.0.project_id)
             .finish_non_exhaustive()
     }
 }

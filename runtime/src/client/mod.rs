@@ -5,7 +5,6 @@ mod connection;
 mod pool;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -184,27 +183,9 @@ impl Client {
     }
 
     /// The connection, if this process has made one.
-    fn connected(&self) -> Option<Arc<Connection>> {
+    pub(crate) fn connected(&self) -> Option<Arc<Connection>> {
         let slot = lock(&self.0.connection);
         slot.clone().filter(|connection| connection.process_id == self.clock().process_id())
-    }
-
-    /// Runs a future on the library's thread. `false` if the thread cannot be started, which
-    /// opening a session reports.
-    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
-        self.connection().map(|connection| connection.runtime.spawn(future)).is_ok()
-    }
-
-    /// [`spawn`](Self::spawn), then waits for the future to finish.
-    pub(crate) async fn spawn_and_wait(&self, future: impl Future<Output = ()> + Send + 'static) {
-        if let Ok(connection) = self.connection() {
-            let _ = connection.runtime.spawn(future).await;
-        }
-    }
-
-    /// [`spawn`](Self::spawn), but only if the thread is running already.
-    pub(crate) fn spawn_if_connected(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
-        self.connected().map(|connection| connection.runtime.spawn(future)).is_some()
     }
 
     /// Records a finished call of the process `process_id`, which must be this one.

@@ -35,7 +35,7 @@ pub struct ConfigBuilder {
     pub(super) open_timeout: Duration,
     pub(super) renew_before: Duration,
     pub(super) http_client: Option<Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>>,
-    pub(super) default_headers: HeaderMap,
+    pub(super) default_headers: Option<HeaderMap>,
     pub(super) max_redirects: usize,
     pub(super) request_timeout: Option<Duration>,
     pub(super) body_limit: usize,
@@ -59,7 +59,7 @@ impl ConfigBuilder {
             open_timeout: OPEN_TIMEOUT,
             renew_before: RENEW_BEFORE,
             http_client: None,
-            default_headers: HeaderMap::new(),
+            default_headers: None,
             max_redirects: MAX_REDIRECTS,
             request_timeout: None,
             body_limit: BODY_LIMIT,
@@ -240,9 +240,11 @@ impl ConfigBuilder {
     ///   [`request_timeout`](Self::request_timeout) to limit the whole chain.
     /// * Default headers set here cannot be seen by this library. Set them with
     ///   [`default_headers`](Self::default_headers) instead: they are then part of the log, and
-    ///   credentials among them are removed when a redirect leads to another host. If this function
-    ///   is set, credential headers (`Authorization`, `Cookie`, ...) are sent empty to that host,
-    ///   so that a client that adds them by itself cannot leak them.
+    ///   credentials among them are removed when a redirect leads to another host. Never set a
+    ///   header of OTAS here: it would be sent to every host.
+    /// * Because this function may set credentials, a redirect to another host is sent with empty
+    ///   `Authorization`, `Cookie` and similar headers, which replace them. If it sets none, say so
+    ///   by calling `default_headers`, if only with an empty map; the headers are then left out.
     ///
     /// Default: [`reqwest::Client::builder`].
     ///
@@ -274,7 +276,7 @@ impl ConfigBuilder {
     /// let builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, token)]));
     /// ```
     pub fn default_headers(mut self, headers: HeaderMap) -> Self {
-        self.default_headers.extend(headers);
+        self.default_headers.get_or_insert_default().extend(headers);
         self
     }
 

@@ -66,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) renew_before: Duration,
     pub(crate) http_client: Option<Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>>,
     pub(crate) default_headers: HeaderMap,
+    /// `http_client` may set default headers of its own, which cannot be inspected.
+    pub(crate) has_hidden_headers: bool,
     pub(crate) max_redirects: usize,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) body_limit: usize,

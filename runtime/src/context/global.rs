@@ -91,7 +91,8 @@ impl Drop for FlushGuard {
         let flush = async move {
             let _ = sender.send(client.flush(EXIT_TIMEOUT).await);
         };
-        if self.client.spawn_if_connected(flush) {
+        if let Some(connection) = self.client.connected() {
+            connection.runtime.spawn(flush);
             // Without a report in time the thread is stuck, and nothing was delivered since.
             let stuck = |_| Undelivered::from_count(self.client.stats().pending);
             report(receiver.recv_timeout(EXIT_TIMEOUT + EXIT_MARGIN).unwrap_or_else(stuck));
@@ -136,7 +137,11 @@ pub(crate) async fn flush_at_exit(client: Option<Client>) {
 
 fn report(flushed: Result<(), Undelivered>) {
     if let Err(undelivered) = flushed {
-        warn::emit(&format!("at program exit, {undelivered} by calling `otas::flush` first"));
+        let count = undelivered.count();
+        let events = if count == 1 { "1 event was" } else { &format!("{count} events were") };
+        warn::emit(&format!(
+            "{events} not delivered before the program ended; call `otas::flush` with a longer timeout at its end"
+        ));
     }
 }
 

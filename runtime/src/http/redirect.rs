@@ -22,17 +22,9 @@ use crate::wire::header;
 pub(super) static AGENT_KEY: HeaderName = HeaderName::from_static(header::AGENT_KEY);
 pub(super) static SESSION_TOKEN: HeaderName = HeaderName::from_static(header::SESSION_TOKEN);
 
-/// What a request loses on its way to another host: reqwest's list of credentials, then ours.
-static SENSITIVE: [HeaderName; 7] = [
-    AUTHORIZATION,
-    COOKIE,
-    HeaderName::from_static("cookie2"),
-    PROXY_AUTHORIZATION,
-    WWW_AUTHENTICATE,
-    HeaderName::from_static(header::AGENT_KEY),
-    HeaderName::from_static(header::SESSION_TOKEN),
-];
-/// The last two of [`SENSITIVE`].
+/// What a request loses on its way to another host; the list is reqwest's.
+static CREDENTIALS: [HeaderName; 5] =
+    [AUTHORIZATION, COOKIE, HeaderName::from_static("cookie2"), PROXY_AUTHORIZATION, WWW_AUTHENTICATE];
 static SECRETS: [HeaderName; 2] =
     [HeaderName::from_static(header::AGENT_KEY), HeaderName::from_static(header::SESSION_TOKEN)];
 
@@ -69,7 +61,8 @@ pub(super) fn withhold_secrets(headers: &mut HeaderMap, withhold: Withhold) {
 fn withhold_from_other_host(headers: &mut HeaderMap, withhold: Withhold) {
     let own: Vec<_> = headers.keys().filter(|name| is_own(name)).cloned().collect();
     Withhold::Remove.apply(headers, &own);
-    withhold.apply(headers, &SENSITIVE);
+    withhold.apply(headers, &CREDENTIALS);
+    withhold.apply(headers, &SECRETS);
 }
 
 /// Whether the caller set a header of OTAS.

@@ -122,7 +122,7 @@ impl<'a> Chain<'a> {
         if let (None, Some(client)) = (session, client.filter(|client| !client.is_disabled())) {
             client.count_sessionless_request();
         }
-        let withhold = if sender.is_custom { Withhold::Blank } else { Withhold::Remove };
+        let withhold = if sender.has_hidden_headers { Withhold::Blank } else { Withhold::Remove };
         Self { client, session, grant, withhold, has_own_headers, own_token, was_outside: false, capture: None }
     }
 

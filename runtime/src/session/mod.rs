@@ -1,4 +1,4 @@
-//! Sessions: the handle that users hold, the token behind it, and how it is renewed.
+//! Sessions: how one is opened, the handle that users hold, and how its token is renewed.
 
 mod open;
 mod renewal;
@@ -21,7 +21,7 @@ use crate::meta::Meta;
 use crate::sync;
 use crate::token::{Grant, SessionId, Token};
 use crate::warn;
-use open::OpenFuture;
+use open::{Granted, OpenFuture};
 use renewal::{Due, Renewal};
 
 /// The key in the meta of a renewed session that names the one before.
@@ -127,15 +127,14 @@ impl Future for Opening {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let opened = Pin::new(&mut self.request).poll(cx);
-        opened.map_ok(|grant| Session::new(self.client.clone(), self.meta.clone(), grant))
+        opened.map_ok(|granted| Session::new(self.client.clone(), self.meta.clone(), granted))
     }
 }
 
 impl Session {
-    fn new(client: Client, meta: Arc<Map<String, Value>>, grant: Grant) -> Self {
-        let clock = client.clock();
-        let process_id = clock.process_id();
-        let renewal = Renewal::new(grant, client.settings().renew_before, clock.now());
+    fn new(client: Client, meta: Arc<Map<String, Value>>, granted: Granted) -> Self {
+        let Granted { grant, received, process_id } = granted;
+        let renewal = Renewal::new(grant, client.settings().renew_before, received);
         Self(Arc::new(Inner {
             client,
             meta,
@@ -231,9 +230,9 @@ impl Session {
             Due::Soon => self.renew_in_background(),
             Due::Now => {
                 let session = self.clone();
-                let renewed = self.0.client.spawn_and_wait(async move { session.wait_for_renewal(max_wait).await });
-                // Boxed because it is rare, and every request's future would reserve room for it.
-                Box::pin(renewed).await;
+                if let Ok(connection) = self.0.client.connection() {
+                    let _ = connection.runtime.spawn(session.wait_for_renewal(max_wait)).await;
+                }
             }
         }
         Ok(self.grant())
@@ -265,22 +264,17 @@ impl Session {
         if self.0.renewing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let session = self.clone();
-        let started = self.0.client.spawn(async move {
-            let generation = session.renewal(|renewal| renewal.generation);
-            if session.due() != Due::No {
-                let _ = session.renew_once(generation).await;
-            }
-            session.finish_background_renewal();
-        });
-        if !started {
-            self.finish_background_renewal();
+        let renewing = Renewing(self.clone());
+        // Without a thread, the guard is dropped here; opening a session reports why.
+        if let Ok(connection) = self.0.client.connection() {
+            connection.runtime.spawn(async move {
+                let session = &renewing.0;
+                let generation = session.renewal(|renewal| renewal.generation);
+                if session.due() != Due::No {
+                    let _ = session.renew_once(generation).await;
+                }
+            });
         }
-    }
-
-    fn finish_background_renewal(&self) {
-        self.0.renewing.store(false, Ordering::Release);
-        self.0.renewal_finished.notify_waiters();
     }
 
     /// Renews, unless a renewal has finished since `generation` was read: its outcome then counts
@@ -298,8 +292,8 @@ impl Session {
         let opened = OpenFuture::start(client, Arc::new(meta)).await;
         let mut renewal = sync::write(&self.0.renewal);
         match opened {
-            Ok(grant) => {
-                renewal.succeed(grant, client.settings().renew_before, client.clock().now());
+            Ok(Granted { grant, received, .. }) => {
+                renewal.succeed(grant, client.settings().renew_before, received);
                 Ok(())
             }
             Err(error) => {
@@ -321,6 +315,17 @@ impl Session {
     pub(crate) fn check_process(&self) -> Result<u32> {
         let id = self.0.client.clock().process_id();
         if self.0.process_id == id { Ok(id) } else { Err(Error::new(Kind::Forked)) }
+    }
+}
+
+/// A renewal in the background. Dropping it allows the next one, whether it succeeded, failed,
+/// panicked or never ran.
+struct Renewing(Session);
+
+impl Drop for Renewing {
+    fn drop(&mut self) {
+        self.0.0.renewing.store(false, Ordering::Release);
+        self.0.0.renewal_finished.notify_waiters();
     }
 }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use http::HeaderValue;
 use serde_json::{Map, Value};
@@ -15,15 +16,22 @@ use crate::server::{self, AbortOnDropHandle, ServerResponse, endpoint};
 use crate::token::Grant;
 use crate::wire;
 
-const UASAM: &str = "UASAM";
 /// A real response has some 400 bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+
+/// A grant, and what was the case when it was received.
+pub(super) struct Granted {
+    pub(super) grant: Grant,
+    pub(super) received: Instant,
+    /// The process that asked for it.
+    pub(super) process_id: u32,
+}
 
 /// The request that opens a session. Dropping it cancels the request.
 pub(super) struct OpenFuture(State);
 
 enum State {
-    InFlight(AbortOnDropHandle<Result<Grant>>),
+    InFlight(AbortOnDropHandle<Result<Granted>>),
     /// Not even sent; the error is taken by the first poll.
     Rejected(Option<Error>),
 }
@@ -47,7 +55,7 @@ impl OpenFuture {
 }
 
 impl Future for OpenFuture {
-    type Output = Result<Grant>;
+    type Output = Result<Granted>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
@@ -69,9 +77,9 @@ async fn open_within_limits(
     client: Client,
     connection: Arc<Connection>,
     meta: Arc<Map<String, Value>>,
-) -> Result<Grant> {
+) -> Result<Granted> {
     let timeout = client.settings().open_timeout;
-    let timed_out = |_| Error::new(Kind::Timeout { server: UASAM, after: timeout });
+    let timed_out = |_| Error::new(Kind::Timeout { server: wire::UASAM, after: timeout });
     let deadline = tokio::time::Instant::now() + timeout;
     let acquired = tokio::time::timeout_at(deadline, connection.open_permits.acquire()).await.map_err(timed_out)?;
     let _slot = acquired.map_err(|_| thread_ended())?;
@@ -86,7 +94,7 @@ async fn open_within_limits(
     connection.delivery.key_worked();
     client.count_session();
     tracing::debug!(target: "otas", { session.id = %grant.session_id() }, "session opened");
-    Ok(grant)
+    Ok(Granted { grant, received: client.clock().now(), process_id: connection.process_id })
 }
 
 /// Opens a session with the current key, and once more if the key was rejected and another one is
@@ -138,7 +146,7 @@ async fn post(client: &Client, connection: &Connection, key: HeaderValue, body: 
         .header(wire::header::AGENT_KEY, key)
         .header(http::header::CONTENT_TYPE, "application/json")
         .body(body);
-    read_grant(&server::send(UASAM, request, MAX_RESPONSE_BYTES, settings.open_timeout).await?)
+    read_grant(&server::send(wire::UASAM, request, MAX_RESPONSE_BYTES, settings.open_timeout).await?)
 }
 
 fn read_grant(response: &ServerResponse) -> Result<Grant> {
