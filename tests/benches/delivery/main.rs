@@ -1,11 +1,13 @@
 //! What delivery costs.
 //!
-//! `cargo bench -p otas-tests --bench delivery` brings events to a loopback Brain, beside a hand-written loop of the same POSTs at the same
-//! concurrency. With `-- memory`, which takes minutes, a million calls are made while Brain is down, by turns with calls while it is up: how
+//! `cargo bench -p otas-tests --bench delivery` compares delivery to a local Brain with a
+//! hand-written loop of the same POSTs at the same concurrency. With `-- memory`, which takes
+//! minutes, a million calls are made while Brain is down, alternating with calls while it is up: how
 //! much memory they take, and whether the callers become slower. Linux only.
 //!
-//! Where the clock is too noisy, count instructions: `valgrind --tool=callgrind --separate-threads=yes BENCH count`, where BENCH is the built
-//! bench, tells the thread that delivers and the one that posts by hand apart.
+//! To count instructions instead, run the built bench under
+//! `valgrind --tool=callgrind --separate-threads=yes BENCH count`: the threads `otas-delivery` and
+//! `hand-written` send the same events.
 
 use otas::{http, reqwest};
 
@@ -16,28 +18,33 @@ mod upstream;
 use upstream::{BODY, upstream};
 
 fn main() {
-    let is_told = |word| std::env::args().any(|argument| argument == word);
-    match () {
-        () if is_told("serve") => memory::serve(),
-        () if is_told("memory") => memory::compare(),
-        () if is_told("count") => rate::count(),
-        () => rate::compare(),
+    let mode = std::env::args().nth(1);
+    match mode.as_deref() {
+        Some("serve") => memory::serve(),
+        Some("memory") => memory::compare(),
+        Some("count") => rate::count(),
+        _ => rate::compare(),
     }
 }
 
 async fn call(url: &str) -> reqwest::Result<()> {
-    let answer = http::post(url).body(&BODY[..]).header("content-type", "text/plain").send().await?;
-    answer.bytes().await.map(drop)
+    let response = http::post(url).body(&BODY[..]).header("content-type", "text/plain").send().await?;
+    response.bytes().await.map(drop)
 }
 
 /// The CPU time of a thread so far, in microseconds.
 fn cpu(task: &str) -> f64 {
-    let told = std::fs::read_to_string(format!("/proc/{task}/schedstat")).unwrap();
-    told.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e3
+    let statistics = std::fs::read_to_string(format!("/proc/{task}/schedstat")).unwrap();
+    statistics.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e3
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
+    quartiles(values)[1]
+}
+
+/// The first quartile, the median and the third quartile.
+fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
