@@ -18,7 +18,7 @@ async fn bare() -> Option<Value> {
 }
 
 #[tokio::test]
-async fn without_meta_an_empty_object_is_sent() -> Test {
+async fn meta_defaults_to_an_empty_object() -> Test {
     let otas = Otas::start().await?;
 
     let seen = otas.client.scope(bare()).await;
@@ -44,7 +44,7 @@ async fn each_call_opens_its_own_session() -> Test {
 }
 
 #[tokio::test]
-async fn a_nested_call_has_its_own_session_and_the_outer_one_comes_back() -> Test {
+async fn a_nested_call_gets_its_own_session_and_then_restores_the_outer_one() -> Test {
     let otas = Otas::start().await?;
     #[otas_session(meta = { "level": level })]
     async fn nested(level: u8) -> Vec<Value> {
@@ -64,7 +64,7 @@ async fn a_nested_call_has_its_own_session_and_the_outer_one_comes_back() -> Tes
 }
 
 #[tokio::test]
-async fn a_call_without_a_session_runs_with_the_outer_one_masked() -> Test {
+async fn a_call_that_fails_to_open_a_session_masks_the_outer_one() -> Test {
     let otas = Otas::start().await?;
     let broken = unreachable()?;
     #[otas_session(client = broken)]
@@ -83,7 +83,7 @@ async fn a_call_without_a_session_runs_with_the_outer_one_masked() -> Test {
 }
 
 #[tokio::test]
-async fn fail_makes_it_the_functions_own_error_and_the_body_does_not_run() -> Test {
+async fn on_error_fail_returns_the_error_without_running_the_body() -> Test {
     let ran = std::cell::Cell::new(false);
     #[otas_session(client = client, on_error = fail)]
     async fn body(client: &Client, ran: &std::cell::Cell<bool>) -> Result<u8, otas::Error> {
@@ -99,7 +99,7 @@ async fn fail_makes_it_the_functions_own_error_and_the_body_does_not_run() -> Te
 }
 
 #[tokio::test]
-async fn fail_converts_into_any_error_that_takes_it() -> Test {
+async fn on_error_fail_converts_into_the_error_type_of_the_function() -> Test {
     type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
     #[otas_session(client = &client, on_error = fail)]
     async fn body(client: Client) -> Fallible<impl Iterator<Item = u8>> {
@@ -113,7 +113,7 @@ async fn fail_converts_into_any_error_that_takes_it() -> Test {
 }
 
 #[tokio::test]
-async fn a_handler_makes_the_value_of_the_failure() -> Test {
+async fn an_error_handler_provides_the_return_value() -> Test {
     fn text(error: otas::Error) -> String {
         error.to_string()
     }
@@ -135,7 +135,7 @@ async fn a_handler_makes_the_value_of_the_failure() -> Test {
 }
 
 #[tokio::test]
-async fn what_a_call_was_given_lives_until_the_handler_has_made_its_value() -> Test {
+async fn arguments_live_until_the_error_handler_has_returned() -> Test {
     #[otas_session(client = client, on_error = |_| std::sync::Arc::strong_count(&seen))]
     async fn body(client: &Client, seen: std::sync::Arc<()>, given: std::sync::Arc<()>) -> usize {
         drop(given);
@@ -150,7 +150,7 @@ async fn what_a_call_was_given_lives_until_the_handler_has_made_its_value() -> T
 }
 
 #[tokio::test]
-async fn switched_off_it_runs_the_body_and_evaluates_no_meta() -> Test {
+async fn when_disabled_the_body_runs_and_meta_is_not_evaluated() -> Test {
     fn evaluated() -> u8 {
         panic!("the meta was evaluated")
     }
@@ -175,7 +175,7 @@ async fn switched_off_it_runs_the_body_and_evaluates_no_meta() -> Test {
 }
 
 #[tokio::test]
-async fn a_meta_that_is_no_object_opens_a_session_that_says_so() -> Test {
+async fn a_meta_that_is_not_an_object_is_replaced_by_an_error_message() -> Test {
     let otas = Otas::start().await?;
     #[otas_session(meta = [1, 2].len())]
     async fn body() -> Option<Value> {
@@ -189,7 +189,7 @@ async fn a_meta_that_is_no_object_opens_a_session_that_says_so() -> Test {
 }
 
 #[tokio::test]
-async fn under_fail_a_meta_that_is_no_object_is_the_failure() -> Test {
+async fn on_error_fail_rejects_a_meta_that_is_not_an_object() -> Test {
     let otas = Otas::start().await?;
     #[otas_session(meta = "text".to_string(), on_error = fail)]
     async fn body() -> Result<(), otas::Error> {

@@ -75,7 +75,7 @@ fn size<F: Future>(future: F) -> usize {
 }
 
 #[test]
-fn the_future_grows_by_few_bytes() {
+fn the_attribute_adds_few_bytes_to_a_future() {
     let grown = |annotated: usize, plain: usize| {
         println!("{plain} bytes plain, {annotated} annotated");
         annotated <= plain + MOST
@@ -124,7 +124,7 @@ chain! {
 
 /// The compiler follows types to a depth of 128: that is 40 plain functions, and 15 under `tracing::instrument`.
 #[tokio::test]
-async fn sixteen_annotated_calls_can_be_nested_and_spawned_where_the_innermost_is_defined_first() {
+async fn sixteen_nested_calls_can_be_spawned_if_defined_innermost_first() {
     crate::support::capture_warnings();
     let nested = tokio::spawn(d01("x")).await;
 
@@ -133,7 +133,7 @@ async fn sixteen_annotated_calls_can_be_nested_and_spawned_where_the_innermost_i
 
 /// Defined the other way round the layouts nest as well: that is 30 plain functions, and 11 under `tracing::instrument`.
 #[tokio::test]
-async fn thirteen_annotated_calls_can_be_nested_and_spawned_in_any_order() {
+async fn thirteen_nested_calls_can_be_spawned_if_defined_outermost_first() {
     crate::support::capture_warnings();
     let nested = tokio::spawn(c01("x")).await;
 

@@ -57,7 +57,7 @@ async fn a_cancelled_body_is_dropped_inside_its_session() -> Test {
 }
 
 #[tokio::test]
-async fn a_body_that_outlives_its_thread_is_dropped_without_a_panic() -> Test {
+async fn a_body_that_outlives_its_thread_is_dropped_without_panicking() -> Test {
     use std::cell::RefCell;
     type Held = RefCell<Option<std::pin::Pin<Box<dyn Future<Output = ()>>>>>;
     thread_local! { static HELD: Held = const { RefCell::new(None) }; }
@@ -84,7 +84,7 @@ async fn a_body_that_outlives_its_thread_is_dropped_without_a_panic() -> Test {
 }
 
 #[tokio::test]
-async fn after_a_panic_the_outer_session_is_current_again() -> Test {
+async fn a_panic_restores_the_outer_session() -> Test {
     let otas = Otas::start().await?;
     #[otas_session(meta = { "inner": true })]
     async fn panics() {
@@ -148,7 +148,7 @@ async fn not_send(value: Rc<u8>) -> u8 {
 }
 
 #[test]
-fn the_future_is_send_where_the_body_is() {
+fn the_future_is_send_if_the_body_is() {
     fn send(_: impl Send) {}
     fn any(_: impl Future) {}
 
@@ -159,7 +159,7 @@ fn the_future_is_send_where_the_body_is() {
 }
 
 #[test]
-fn the_future_is_static_and_unwind_safe_where_the_body_is() {
+fn the_future_is_static_and_unwind_safe_if_the_body_is() {
     fn both(_: impl std::panic::UnwindSafe + 'static) {}
     #[otas_session(meta = { "length": text.len() })]
     async fn body(text: String) -> String {

@@ -39,7 +39,7 @@ fn shown(otas: &Server, error: Error) -> String {
 }
 
 #[tokio::test]
-async fn sessions_and_their_calls_are_read_back() {
+async fn sessions_and_their_events_can_be_read_back() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let first = run(&client, &site, &["/a?x=1", "/b"]).await;
@@ -62,7 +62,7 @@ async fn sessions_and_their_calls_are_read_back() {
 }
 
 #[tokio::test]
-async fn a_timeline_shows_each_call_once_in_the_order_of_starts() {
+async fn a_timeline_lists_each_call_once_in_start_order() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_timeline_shows_each_call_once_in_the_order_of_starts() {
 }
 
 #[tokio::test]
-async fn a_session_with_more_events_than_brain_shows_says_so() {
+async fn more_events_than_brain_returns_are_reported_as_truncated() {
     let (otas, client) = otas_around(&Upstream::start().await).await;
     let session = client.open(json!({})).await.unwrap();
     log(&otas, &session, 501, 1.0).await;
@@ -98,7 +98,7 @@ async fn a_session_with_more_events_than_brain_shows_says_so() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_none_does_not_hide_a_session() {
+async fn a_latency_of_nan_does_not_hide_the_event() {
     let (otas, client) = otas_around(&Upstream::start().await).await;
     let session = client.open(json!({})).await.unwrap();
     log(&otas, &session, 1, f64::NAN).await;
@@ -124,7 +124,7 @@ async fn log(otas: &Server, session: &otas::Session, count: usize, latency: f64)
 }
 
 #[tokio::test]
-async fn a_reader_needs_a_person_and_a_project() {
+async fn a_reader_needs_a_user_token_and_a_project_id() {
     let otas = Server::start().await.unwrap();
     let config = otas::Config::builder().agent_key(otas.agent_key()).build().unwrap();
     let error = Reader::new(&config).unwrap_err();
@@ -134,7 +134,7 @@ async fn a_reader_needs_a_person_and_a_project() {
 }
 
 #[tokio::test]
-async fn refusals_say_what_to_do() {
+async fn rejections_say_what_to_do() {
     let otas = Server::start().await.unwrap();
     let stranger = Reader::new(&Config::builder().vars(otas.env()).user_token("wrong").build().unwrap()).unwrap();
     let error = stranger.sessions(&otas.agent_id()).await.unwrap_err();
@@ -148,7 +148,7 @@ async fn refusals_say_what_to_do() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_an_error_without_a_word_of_it() {
+async fn an_unusable_response_is_an_error_that_does_not_quote_it() {
     let otas = Server::start().await.unwrap();
     let (agent, reader) = (otas.agent_id(), reader(&otas));
     for fault in [
@@ -176,7 +176,7 @@ async fn what_is_no_answer_is_an_error_without_a_word_of_it() {
 }
 
 #[test]
-fn reading_needs_no_clock_and_shows_no_token() {
+fn a_reader_needs_no_runtime_timers_and_hides_its_token() {
     let full = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let otas = full.block_on(Server::start()).unwrap();
     let reader = reader(&otas);

@@ -37,7 +37,7 @@ async fn hold_open(stream: TcpStream) {
 }
 
 #[tokio::test]
-async fn a_call_outside_goes_out_without_the_token_and_gives_one_event() {
+async fn an_outside_call_carries_no_token_and_produces_one_event() {
     let site = Upstream::start().await;
     let event = event_of(&site, async || {
         let answer = http::post(site.outside("/v1/chat?model=x&api_key=hunter2"))
@@ -68,7 +68,7 @@ async fn a_call_outside_goes_out_without_the_token_and_gives_one_event() {
 }
 
 #[tokio::test]
-async fn calls_inside_the_domain_and_to_otas_itself_are_no_events() {
+async fn calls_inside_the_domain_or_to_otas_itself_produce_no_event() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
@@ -84,7 +84,7 @@ async fn calls_inside_the_domain_and_to_otas_itself_are_no_events() {
 }
 
 #[tokio::test]
-async fn who_shares_a_host_and_the_beginning_of_a_path_with_otas_is_not_otas() {
+async fn otas_urls_are_recognized_by_whole_path_segments() {
     let site = Upstream::start().await;
     let otas = Server::start().await.unwrap();
     let config = Config::from_vars([
@@ -108,7 +108,7 @@ async fn who_shares_a_host_and_the_beginning_of_a_path_with_otas_is_not_otas() {
 }
 
 #[tokio::test]
-async fn the_response_is_as_it_was_but_for_who_counts_its_bytes() {
+async fn a_captured_response_equals_what_reqwest_returns() {
     let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
@@ -128,7 +128,7 @@ async fn the_response_is_as_it_was_but_for_who_counts_its_bytes() {
 }
 
 #[tokio::test]
-async fn a_stream_of_events_reaches_the_caller_chunk_by_chunk() {
+async fn server_sent_events_reach_the_caller_chunk_by_chunk() {
     let url = raw_server(|mut stream| async move {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_stream_of_events_reaches_the_caller_chunk_by_chunk() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_dropped_early_is_a_normal_end_with_its_status() {
+async fn a_body_dropped_early_ends_normally_and_keeps_its_status() {
     let site = Upstream::start().await;
     let event = event_of(&site, async || drop(http::get(site.outside("/")).await.unwrap())).await;
     assert_eq!((&event["status_code"], &event["error"]), (&json!(200), &Value::Null));
@@ -175,7 +175,7 @@ async fn a_body_that_is_dropped_early_is_a_normal_end_with_its_status() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_told_with_status_and_bytes_so_far() {
+async fn a_truncated_body_is_recorded_with_its_status_and_bytes_so_far() {
     let url = raw_server(|mut stream| async move {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\nhalf")
@@ -194,7 +194,7 @@ async fn a_body_that_breaks_off_is_told_with_status_and_bytes_so_far() {
 }
 
 #[tokio::test]
-async fn a_cancelled_call_is_told_with_status_zero() {
+async fn a_cancelled_call_is_recorded_with_status_zero() {
     let url = raw_server(hold_open).await;
     let site = Upstream::start().await;
     let event = event_of(&site, async || {
@@ -206,7 +206,7 @@ async fn a_cancelled_call_is_told_with_status_zero() {
 }
 
 #[tokio::test]
-async fn calls_without_an_answer_are_told_with_status_zero_and_an_error_without_secrets() {
+async fn failed_calls_are_recorded_with_status_zero_and_no_secrets() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let silent = raw_server(hold_open).await;
     let cases = [
@@ -230,7 +230,7 @@ async fn calls_without_an_answer_are_told_with_status_zero_and_an_error_without_
 }
 
 #[tokio::test]
-async fn one_event_for_each_uninterrupted_stretch_outside() {
+async fn each_uninterrupted_run_of_outside_hops_produces_one_event() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
@@ -279,7 +279,7 @@ impl<T: Unpin> futures_core::Stream for Chunks<T> {
 }
 
 #[tokio::test]
-async fn a_hook_may_edit_or_drop_an_event_and_a_panic_in_it_drops_the_event() {
+async fn a_hook_can_edit_or_drop_events_and_a_panic_drops_the_event() {
     let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let hook = |mut event: Event| match event.path() {
@@ -302,7 +302,7 @@ async fn a_hook_may_edit_or_drop_an_event_and_a_panic_in_it_drops_the_event() {
 }
 
 #[tokio::test]
-async fn after_the_shutdown_calls_go_out_and_their_events_are_counted_as_dropped() {
+async fn calls_after_shutdown_succeed_and_their_events_count_as_dropped() {
     let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
@@ -312,7 +312,7 @@ async fn after_the_shutdown_calls_go_out_and_their_events_are_counted_as_dropped
 }
 
 #[tokio::test]
-async fn what_cannot_be_delivered_by_the_deadline_is_told_as_left() {
+async fn flush_reports_the_events_still_undelivered_at_its_deadline() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
@@ -327,7 +327,7 @@ async fn what_cannot_be_delivered_by_the_deadline_is_told_as_left() {
 }
 
 #[tokio::test]
-async fn an_event_tells_the_last_request_of_its_stretch_and_nothing_of_the_first() {
+async fn an_event_describes_only_the_last_request_of_its_redirects() {
     let site = Upstream::start().await;
     let event = event_of(&site, async || {
         let url = site.outside(&redirect(303, &site.outside("/final")));
@@ -343,7 +343,7 @@ async fn an_event_tells_the_last_request_of_its_stretch_and_nothing_of_the_first
 }
 
 #[tokio::test]
-async fn a_hook_that_blocks_holds_up_neither_a_session_nor_a_deadline() {
+async fn a_blocking_hook_delays_neither_sessions_nor_flush_deadlines() {
     let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let (release, held) = std::sync::mpsc::channel::<()>();
@@ -362,7 +362,7 @@ async fn a_hook_that_blocks_holds_up_neither_a_session_nor_a_deadline() {
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_takes_for_fifteen_minutes_is_given_up() {
+async fn an_event_undelivered_for_fifteen_minutes_expires() {
     let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let clock = otas::Clock::new();
@@ -377,7 +377,7 @@ async fn an_event_that_nobody_takes_for_fifteen_minutes_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_call_that_ends_in_a_fork_is_the_other_process_s_to_tell() {
+async fn a_call_completed_in_a_forked_process_is_not_recorded() {
     let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let clock = otas::Clock::new();
@@ -390,7 +390,7 @@ async fn a_call_that_ends_in_a_fork_is_the_other_process_s_to_tell() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_concurrent_sessions_each_have_their_own_call() {
+async fn a_thousand_concurrent_sessions_each_record_their_own_call() {
     #[otas::otas_session(meta = { "n": n })]
     async fn run(url: &str, n: usize) -> String {
         http::get(url).query(&[("n", n)]).await.unwrap().text().await.unwrap();

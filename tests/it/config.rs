@@ -17,7 +17,7 @@ fn refusal(variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn each_mistake_names_its_variable() {
+fn each_error_names_its_variable() {
     let mistakes = [
         ("OTAS_AGENT_KEY", "hunter2", "does not begin with `agent_`"),
         ("OTAS_AGENT_KEY", "agent_hunter2 x", "characters that no HTTP header can carry"),
@@ -39,13 +39,13 @@ fn each_mistake_names_its_variable() {
 }
 
 #[test]
-fn a_key_and_a_key_file_together_are_a_mistake_that_names_both() {
+fn setting_both_a_key_and_a_key_file_is_an_error_that_names_both() {
     let message = refusal(&[("OTAS_AGENT_KEY_FILE", "/nowhere/key")]);
     assert!(message.contains("OTAS_AGENT_KEY ") && message.contains("OTAS_AGENT_KEY_FILE"), "{message}");
 }
 
 #[test]
-fn no_key_at_all_is_told_with_the_three_ways_out() {
+fn a_missing_key_is_reported_with_all_three_remedies() {
     let message = Config::from_vars::<&str, &str>([]).unwrap_err().to_string();
     for word in ["OTAS_AGENT_KEY", "OTAS_AGENT_KEY_FILE", "OTAS_DISABLED=true"] {
         assert!(message.contains(word), "{message}");
@@ -53,7 +53,7 @@ fn no_key_at_all_is_told_with_the_three_ways_out() {
 }
 
 #[test]
-fn an_empty_variable_is_as_good_as_none() {
+fn an_empty_variable_counts_as_unset() {
     let config =
         Config::from_vars([("OTAS_AGENT_KEY", KEY), ("OTAS_UASAM_URL", " "), ("OTAS_PROJECT_DOMAIN", "")]).unwrap();
     assert_eq!(config.uasam_url().as_str(), "http://localhost:8000/");
@@ -62,7 +62,7 @@ fn an_empty_variable_is_as_good_as_none() {
 }
 
 #[test]
-fn switched_off_nothing_else_is_checked() {
+fn when_disabled_no_other_variable_is_validated() {
     let wrong =
         [("OTAS_AGENT_KEY", "x"), ("OTAS_PROJECT_DOMAIN", "y"), ("OTAS_BRAIN_URL", "z"), ("OTAS_DISABLED", "on")];
     let config = Config::from_vars(wrong).unwrap();
@@ -70,7 +70,7 @@ fn switched_off_nothing_else_is_checked() {
 }
 
 #[test]
-fn the_builder_names_its_fields() {
+fn builder_errors_name_the_field() {
     let refusal = |builder: otas::ConfigBuilder| builder.build().unwrap_err().to_string();
     let good = || Config::builder().agent_key(KEY);
     assert!(refusal(Config::builder().agent_key("x")).contains("`agent_key`"));
@@ -86,7 +86,7 @@ fn the_builder_names_its_fields() {
 }
 
 #[test]
-fn a_key_file_is_read_without_its_line_end_and_a_missing_one_is_named() {
+fn a_key_file_may_end_in_a_newline_and_a_missing_one_is_named() {
     let path = std::env::temp_dir().join(format!("otas-key-{}", std::process::id()));
     std::fs::File::create(&path).unwrap().write_all(format!("{KEY}\n").as_bytes()).unwrap();
     Config::from_vars([("OTAS_AGENT_KEY_FILE", path.to_str().unwrap())]).unwrap();
@@ -97,7 +97,7 @@ fn a_key_file_is_read_without_its_line_end_and_a_missing_one_is_named() {
 }
 
 #[tokio::test]
-async fn the_manifest_of_an_agent_is_a_configuration() {
+async fn an_agent_manifest_is_a_complete_configuration() {
     let otas = otas_local::Server::builder().project_domain("https://api.example.com").start().await.unwrap();
     let path = std::env::temp_dir().join(format!("OtasAgentManifest-{}.md", std::process::id()));
     std::fs::write(&path, otas.manifest()).unwrap();
@@ -112,7 +112,7 @@ async fn the_manifest_of_an_agent_is_a_configuration() {
 }
 
 #[test]
-fn switched_off_no_file_is_looked_for_and_nothing_can_be_read_back() {
+fn when_disabled_no_key_file_is_read_and_auditing_is_refused() {
     let off = [
         ("OTAS_DISABLED", "true"),
         ("OTAS_AGENT_KEY_FILE", "/nowhere"),

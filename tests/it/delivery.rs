@@ -66,7 +66,7 @@ fn check_order(otas: &Server) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn random_mixtures_of_faults_end_balanced_in_order_and_without_needless_repeats() {
+async fn random_faults_keep_counts_balanced_order_intact_and_repeats_few() {
     for seed in 0..6_u64 {
         let site = Upstream::start().await;
         let (otas, client) = otas_around(&site).await;
@@ -103,7 +103,7 @@ async fn random_mixtures_of_faults_end_balanced_in_order_and_without_needless_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn brain_may_go_down_and_come_back() {
+async fn events_are_delivered_once_brain_comes_back() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     agents(&client, &site, 2, 5).await;
@@ -120,7 +120,7 @@ async fn brain_may_go_down_and_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_uasam_that_is_down_passes() {
+async fn events_are_delivered_once_uasam_comes_back() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
@@ -134,7 +134,7 @@ async fn a_uasam_that_is_down_passes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_replaced_in_its_file_is_picked_up_and_sessions_go_on() {
+async fn delivery_picks_up_a_key_replaced_in_its_file() {
     let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let file = std::env::temp_dir().join(format!("otas-key-{}", uuid::Uuid::new_v4()));
@@ -155,7 +155,7 @@ async fn a_key_that_is_replaced_in_its_file_is_picked_up_and_sessions_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_from_a_clock_that_runs_ahead_is_tried_once_more() {
+async fn a_token_rejected_because_of_clock_skew_is_retried_once() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     otas.brain().fail_next(1, Fault::Refusal(401, "invalid_or_expired_token"));
@@ -165,7 +165,7 @@ async fn a_token_from_a_clock_that_runs_ahead_is_tried_once_more() {
 }
 
 #[test]
-fn events_outlive_the_runtime_that_made_them() {
+fn events_outlive_the_runtime_that_recorded_them() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = runtime();
     let (otas, client, site) = server.block_on(async {
@@ -183,7 +183,7 @@ fn events_outlive_the_runtime_that_made_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_is_dropped_still_delivers() {
+async fn dropping_the_client_still_delivers_its_events() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     agents(&client, &site, 2, 3).await;
@@ -198,7 +198,7 @@ async fn a_client_that_is_dropped_still_delivers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_brain_holds_up_no_call() {
+async fn a_stalled_brain_delays_no_call() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     otas.brain().fail_randomly(1.0, Fault::Stall(LONG), 1);

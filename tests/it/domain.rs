@@ -29,7 +29,7 @@ fn url(text: &str) -> Url {
 
 proptest! {
     #[test]
-    fn a_url_is_inside_exactly_when_scheme_host_port_and_leading_segments_are_equal(rule in base(), given in base()) {
+    fn a_url_is_inside_iff_its_origin_and_leading_segments_match(rule in base(), given in base()) {
         let (domain, url) = (text(&rule).parse::<ProjectDomain>().unwrap(), url(&text(&given)));
         let effective = |(scheme, _, port, _): &(String, String, Option<u16>, String)| {
             port.unwrap_or(if scheme == "http" { 80 } else { 443 })
@@ -40,7 +40,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_stands_after_the_base_stays_inside(rule in base(), rest in "(/[a-z0-9%]{0,5}){0,4}", query in "[a-z=&?/:@]{0,12}") {
+    fn any_path_or_query_below_the_base_is_inside(rule in base(), rest in "(/[a-z0-9%]{0,5}){0,4}", query in "[a-z=&?/:@]{0,12}") {
         let domain = text(&rule).parse::<ProjectDomain>().unwrap();
         let rest = rest.replace('%', "%41");
         let inside = url(&format!("{}{rest}?{query}", text(&rule)));
@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn user_info_subdomains_and_suffixes_never_make_a_foreign_host_an_own_one(rule in base(), evil in "[a-z]{1,5}") {
+    fn user_info_subdomains_and_suffixes_never_bring_a_host_inside(rule in base(), evil in "[a-z]{1,5}") {
         let domain = text(&rule).parse::<ProjectDomain>().unwrap();
         let (scheme, host, port, path) = &rule;
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_rule_panic(domain in "\\PC{0,40}", given in "\\PC{0,40}") {
+    fn no_domain_or_url_causes_a_panic(domain in "\\PC{0,40}", given in "\\PC{0,40}") {
         if let (Ok(domain), Ok(url)) = (domain.parse::<ProjectDomain>(), given.parse::<Url>()) {
             domain.contains(&url);
         }

@@ -60,7 +60,7 @@ fn keys(requests: &[ReceivedRequest]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_key_exchanged_in_its_file_is_in_use_before_the_old_one_is_refused() {
+async fn a_key_replaced_in_its_file_is_used_before_the_old_one_is_rejected() {
     let otas = Server::start().await.unwrap();
     let (file, client) = with_file(&otas);
     client.open(json!({})).await.unwrap();
@@ -71,7 +71,7 @@ async fn a_key_exchanged_in_its_file_is_in_use_before_the_old_one_is_refused() {
 }
 
 #[tokio::test]
-async fn a_provider_is_asked_anew_when_the_key_is_refused_and_only_then() {
+async fn a_provider_is_called_again_only_when_its_key_is_rejected() {
     let otas = Server::start().await.unwrap();
     let (key, asked, client) = with_provider(&otas);
     client.open(json!({})).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_provider_is_asked_anew_when_the_key_is_refused_and_only_then() {
 }
 
 #[tokio::test]
-async fn calls_that_are_refused_at_once_all_go_on_under_the_new_key() {
+async fn concurrently_rejected_calls_all_continue_with_the_new_key() {
     let otas = Server::start().await.unwrap();
     let (key, _, client) = with_provider(&otas);
     *key.lock().unwrap() = Some(otas.rotate_key());
@@ -95,7 +95,7 @@ async fn calls_that_are_refused_at_once_all_go_on_under_the_new_key() {
 }
 
 #[tokio::test]
-async fn a_session_opened_under_the_old_key_goes_on_and_is_renewed_under_the_new_one() {
+async fn a_session_survives_key_rotation_and_renews_with_the_new_key() {
     let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let (key, _, client) = with_provider(&otas);
@@ -110,7 +110,7 @@ async fn a_session_opened_under_the_old_key_goes_on_and_is_renewed_under_the_new
 }
 
 #[tokio::test]
-async fn while_the_source_gives_no_key_the_last_one_stays_in_use() {
+async fn the_last_key_stays_in_use_while_its_source_provides_none() {
     let otas = Server::start().await.unwrap();
     let (file, by_file) = with_file(&otas);
     for text in ["", "no key", "agent_\u{e4}"] {
@@ -130,7 +130,7 @@ async fn while_the_source_gives_no_key_the_last_one_stays_in_use() {
 }
 
 #[tokio::test]
-async fn a_provider_that_panics_costs_nothing_but_the_refusal() {
+async fn a_panicking_provider_leaves_the_original_rejection() {
     let otas = Server::start().await.unwrap();
     let (old, calls) = (otas.agent_key(), AtomicUsize::new(0));
     let config = without_key(&otas).agent_key_provider(move || {
@@ -144,7 +144,7 @@ async fn a_provider_that_panics_costs_nothing_but_the_refusal() {
 }
 
 #[tokio::test]
-async fn a_key_that_stops_working_is_told_once_with_what_to_do() {
+async fn a_key_that_stops_working_is_reported_once_with_a_remedy() {
     #[otas::otas_session(client = client)]
     async fn call(client: &Client) -> bool {
         otas::Session::current().is_some()

@@ -12,7 +12,7 @@ fn version(text: &str) -> (u32, u32) {
 }
 
 #[test]
-fn no_dependency_needs_a_newer_rust_than_the_crate_promises() {
+fn no_dependency_requires_a_newer_rust_than_the_crate_declares() {
     let arguments = ["metadata", "--format-version=1", "--locked", "--filter-platform=x86_64-unknown-linux-gnu"];
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     let output = Command::new(env!("CARGO")).args(arguments).args(["--manifest-path", manifest]).output().unwrap();

@@ -103,7 +103,7 @@ fn program_guard() {
 }
 
 #[tokio::test]
-async fn the_guard_delivers_when_it_is_dropped_after_the_runtime() {
+async fn the_guard_delivers_when_dropped_after_the_runtime() {
     let (_site, otas, variables) = with_site().await;
     run_with("program_guard", variables).await;
     assert_eq!(otas.events(&otas.sessions().remove(0).id).len(), 1);
@@ -121,7 +121,7 @@ fn program_no_settings() {
 }
 
 #[tokio::test]
-async fn without_settings_bodies_run_helpers_send_plainly_and_one_line_on_stderr_says_why() {
+async fn an_unconfigured_process_runs_normally_and_prints_one_warning() {
     let (site, _otas, variables) = with_site().await;
     let output =
         run_with("program_no_settings", variables.into_iter().filter(|(name, _)| *name == "TEST_URL").collect()).await;
@@ -143,7 +143,7 @@ fn program_threads() {
 }
 
 #[tokio::test]
-async fn switched_off_no_thread_is_started_and_otas_hears_nothing() {
+async fn when_disabled_no_thread_starts_and_otas_receives_nothing() {
     let (site, otas, mut variables) = with_site().await;
     variables.push(("OTAS_DISABLED", "true".to_owned()));
     let output = run_with("program_threads", variables).await;
@@ -176,16 +176,16 @@ async fn run_by_default() -> String {
 }
 
 #[tokio::test]
-async fn tests_that_share_the_default_client_have_runtimes_of_their_own_one() {
+async fn the_default_client_serves_one_runtime() {
     opens_a_session_of_the_default_client().await;
 }
 
 #[tokio::test]
-async fn tests_that_share_the_default_client_have_runtimes_of_their_own_two() {
+async fn the_default_client_serves_another_runtime() {
     opens_a_session_of_the_default_client().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tests_that_share_the_default_client_have_runtimes_of_their_own_three() {
+async fn the_default_client_serves_a_multi_thread_runtime() {
     opens_a_session_of_the_default_client().await;
 }

@@ -79,7 +79,7 @@ async fn block_in_place_keeps_the_session() {
 }
 
 #[tokio::test]
-async fn a_spawned_task_loses_the_session_and_each_carrier_keeps_it() {
+async fn a_spawned_task_loses_the_session_unless_it_is_carried() {
     let set = set().await;
     let id = Some(set.session.id());
     set.session
@@ -96,7 +96,7 @@ async fn a_spawned_task_loses_the_session_and_each_carrier_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_join_set_loses_the_session_and_carried_futures_keep_it() {
+async fn a_join_set_task_loses_the_session_unless_it_is_carried() {
     let set = set().await;
     let id = Some(set.session.id());
     set.session
@@ -114,7 +114,7 @@ async fn a_join_set_loses_the_session_and_carried_futures_keep_it() {
 }
 
 #[tokio::test]
-async fn a_blocking_thread_loses_the_session_and_the_carrier_keeps_it() {
+async fn a_blocking_task_loses_the_session_unless_it_is_carried() {
     let set = set().await;
     let id = Some(set.session.id());
     set.session
@@ -126,7 +126,7 @@ async fn a_blocking_thread_loses_the_session_and_the_carrier_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_thread_loses_the_session_and_entering_it_there_keeps_it() {
+async fn a_thread_loses_the_session_unless_it_enters_it() {
     let set = set().await;
     let id = set.session.id();
     let carried = set.session.clone();
@@ -155,7 +155,7 @@ impl tower::Service<()> for Asked {
 }
 
 #[tokio::test]
-async fn behind_a_tower_buffer_a_call_loses_the_session_and_its_future_keeps_it() {
+async fn tower_buffer_loses_the_session_in_call_but_not_in_the_future() {
     use tower::ServiceExt;
     let set = set().await;
     let id = Some(set.session.id());
@@ -165,7 +165,7 @@ async fn behind_a_tower_buffer_a_call_loses_the_session_and_its_future_keeps_it(
 }
 
 #[tokio::test]
-async fn a_stream_that_is_read_elsewhere_loses_the_session_and_a_carried_one_keeps_it() {
+async fn a_stream_polled_elsewhere_loses_the_session_unless_it_is_carried() {
     let set = set().await;
     let id = Some(set.session.id());
     let (bare, carried) = set
@@ -178,7 +178,7 @@ async fn a_stream_that_is_read_elsewhere_loses_the_session_and_a_carried_one_kee
 }
 
 #[tokio::test]
-async fn a_client_bound_to_a_session_keeps_it_in_tasks_of_others() {
+async fn a_client_bound_to_a_session_keeps_it_in_spawned_tasks() {
     let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let session = client.open(json!({})).await.unwrap();
@@ -209,7 +209,7 @@ async fn a_request_from_a_task_that_lost_its_session_is_counted() {
 }
 
 #[tokio::test]
-async fn the_carrier_takes_the_session_where_it_is_made_not_where_it_is_polled() {
+async fn a_carrier_captures_the_session_when_created_not_when_polled() {
     let set = set().await;
     let other = set.client.open(json!({})).await.unwrap();
     let carried = set.session.in_scope(|| later().in_current_session());
@@ -220,7 +220,7 @@ async fn the_carrier_takes_the_session_where_it_is_made_not_where_it_is_polled()
 }
 
 #[tokio::test]
-async fn a_task_started_by_a_call_without_a_session_has_its_client_and_no_session() {
+async fn a_task_spawned_by_a_sessionless_call_inherits_only_its_client() {
     #[otas_session]
     async fn run(set: &Set) -> (bool, bool) {
         // An inner call in the spawned task opens its own, through the client that is carried.
@@ -246,7 +246,7 @@ impl Drop for Probe {
 }
 
 #[tokio::test]
-async fn what_is_carried_is_dropped_in_its_session_finished_or_not() {
+async fn a_carried_future_is_dropped_in_its_session() {
     let set = set().await;
     let id = Some(set.session.id());
     let seen = Arc::default();
@@ -263,7 +263,7 @@ async fn what_is_carried_is_dropped_in_its_session_finished_or_not() {
 }
 
 #[tokio::test]
-async fn after_a_panic_the_outer_session_is_current_again() {
+async fn a_panic_inside_a_carried_session_restores_the_outer_one() {
     let set = set().await;
     let outer = set.client.open(json!({})).await.unwrap();
     outer
@@ -328,7 +328,7 @@ pub async fn read(body: impl Body<Data = Bytes, Error = std::convert::Infallible
 }
 
 #[tokio::test]
-async fn a_body_is_polled_in_its_session_and_keeps_length_and_trailers() {
+async fn a_carried_body_keeps_its_session_length_and_trailers() {
     let set = set().await;
     let body = Frames::new();
     let seen = Arc::clone(&body.seen);
@@ -339,7 +339,7 @@ async fn a_body_is_polled_in_its_session_and_keeps_length_and_trailers() {
 }
 
 #[test]
-fn the_carrier_is_what_its_inside_is() {
+fn a_carrier_implements_the_traits_of_what_it_carries() {
     fn future<T: Future + Send + 'static>(_: &T) {}
     fn stream<T: futures_core::Stream + Unpin>(_: &T) {}
     fn body<T: Body + Send>(_: &T) {}

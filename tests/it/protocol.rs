@@ -13,7 +13,7 @@ const CASES: &str = include_str!("../fixtures/cases.json");
 type Placeholders = HashMap<&'static str, String>;
 
 #[tokio::test]
-async fn the_local_otas_responds_as_the_real_one_in_every_recorded_case() {
+async fn the_local_otas_matches_every_recorded_response() {
     let peer = Peer::of(Server::start().await.unwrap());
     let cases: Vec<Value> = serde_json::from_str(CASES).unwrap();
     let expired = expired_token().await;

@@ -72,7 +72,7 @@ async fn no_planted_secret_reaches_brain() {
 }
 
 #[tokio::test]
-async fn a_hook_edits_and_drops_events_and_its_panic_drops_one() {
+async fn a_hook_can_remove_a_body_and_runs_on_the_delivery_thread() {
     let site = Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let threads = Arc::new(Mutex::new(Vec::new()));

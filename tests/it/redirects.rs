@@ -25,7 +25,7 @@ async fn run(method: Method, path: impl Fn(&Upstream) -> String) -> (Vec<Receive
 }
 
 #[tokio::test]
-async fn a_redirect_out_of_the_domain_loses_the_token() {
+async fn a_redirect_out_of_the_domain_drops_the_token() {
     for status in STATUSES {
         let (hits, token) = run(Method::POST, |site| site.inside(&redirect(status, &site.outside("/end")))).await;
         assert_eq!(hits.len(), 2);
@@ -43,7 +43,7 @@ async fn a_redirect_within_the_domain_keeps_the_token() {
 }
 
 #[tokio::test]
-async fn methods_and_bodies_follow_the_rules_of_reqwest() {
+async fn methods_and_bodies_are_redirected_as_in_reqwest() {
     for status in STATUSES {
         for method in [Method::POST, Method::PUT, Method::GET, Method::HEAD] {
             let (ours, _) = run(method.clone(), |site| site.inside(&redirect(status, "/end"))).await;
@@ -60,7 +60,7 @@ async fn methods_and_bodies_follow_the_rules_of_reqwest() {
 }
 
 #[tokio::test]
-async fn a_chain_that_was_outside_gets_the_token_back_for_reading_only() {
+async fn after_a_hop_outside_only_reads_get_the_token_back() {
     let there_and_back = |status| {
         move |site: &Upstream| {
             let back = site.outside(&redirect(status, &site.inside("/end")));
@@ -78,7 +78,7 @@ async fn a_chain_that_was_outside_gets_the_token_back_for_reading_only() {
 }
 
 #[tokio::test]
-async fn a_foreign_server_cannot_make_a_first_request_write_with_the_token() {
+async fn an_outside_server_cannot_trigger_a_write_with_the_token() {
     let (hits, _) = run(Method::POST, |site| site.outside(&redirect(307, &site.inside("/end")))).await;
     assert_eq!((hits[0].token(), hits[1].token()), (None, None));
 }
@@ -112,7 +112,7 @@ async fn credentials_are_stripped_across_hosts_and_kept_within_one() {
 }
 
 #[tokio::test]
-async fn a_token_set_by_hand_is_not_overruled_inside_and_stripped_outside() {
+async fn a_caller_supplied_token_is_kept_inside_and_stripped_outside() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let session = session(&client).await;
@@ -131,7 +131,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 }
 
 #[tokio::test]
-async fn default_headers_cannot_carry_the_secrets_outside() {
+async fn default_headers_cannot_carry_secrets_outside() {
     let upstream = Upstream::start().await;
     let (otas, _) = otas_around(&upstream).await;
     let secrets = headers(&[("x-otas-agent-session-token", "hunter2"), ("x-otas-agent-key", "hunter2")]);
@@ -181,7 +181,7 @@ async fn a_custom_client_cannot_add_its_credentials_on_another_host() {
 }
 
 #[tokio::test]
-async fn a_loop_ends_with_the_error_that_reqwest_gives() {
+async fn a_redirect_loop_fails_as_in_reqwest() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let looped = site.inside("/loop?status=302&to=");
@@ -200,7 +200,7 @@ async fn a_loop_ends_with_the_error_that_reqwest_gives() {
 }
 
 #[tokio::test]
-async fn a_streamed_body_is_not_sent_twice_and_the_redirect_is_the_answer() {
+async fn a_streamed_body_is_not_replayed_and_the_redirect_is_returned() {
     let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let send = |status: u16| {
@@ -228,7 +228,7 @@ impl futures_core::Stream for Once {
 }
 
 #[tokio::test]
-async fn a_redirect_to_what_is_no_web_page_is_the_error_that_reqwest_gives() {
+async fn a_redirect_to_an_unsupported_scheme_fails_as_in_reqwest() {
     let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let url = site.inside(&redirect(302, "ftp://localhost/"));
@@ -237,7 +237,7 @@ async fn a_redirect_to_what_is_no_web_page_is_the_error_that_reqwest_gives() {
 }
 
 #[tokio::test]
-async fn one_timeout_holds_for_the_whole_chain() {
+async fn one_timeout_covers_the_whole_redirect_chain() {
     let site = Upstream::start().await;
     let (otas, client) = otas_around(&site).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -253,7 +253,7 @@ async fn one_timeout_holds_for_the_whole_chain() {
 }
 
 #[tokio::test]
-async fn no_header_of_otas_follows_a_redirect_to_another_host() {
+async fn no_otas_header_follows_a_redirect_to_another_host() {
     let site = Upstream::start().await;
     let (_otas, client) = otas_around(&site).await;
     let url = site.inside(&redirect(302, &site.outside("/")));

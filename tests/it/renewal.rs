@@ -69,7 +69,7 @@ impl Set {
 }
 
 #[tokio::test]
-async fn a_use_after_half_the_tokens_life_renews_while_the_old_token_serves() {
+async fn using_a_half_expired_token_renews_it_in_the_background() {
     let set = set().await;
     let first = set.session.id();
     let (expires, other_handle) = (set.session.expires_at(), set.session.clone());
@@ -93,7 +93,7 @@ async fn a_use_after_half_the_tokens_life_renews_while_the_old_token_serves() {
 }
 
 #[tokio::test]
-async fn how_long_before_it_expires_is_a_setting() {
+async fn renew_before_sets_how_early_a_token_is_renewed() {
     let set = set_with(|config| config.renew_before(60 * SECOND)).await;
     let first = set.session.id();
     set.clock.advance(LIFE - 90 * SECOND);
@@ -106,7 +106,7 @@ async fn how_long_before_it_expires_is_a_setting() {
 }
 
 #[tokio::test]
-async fn a_thousand_users_make_one_renewal_and_go_on_with_the_old_token_meanwhile() {
+async fn a_thousand_callers_share_one_renewal_and_keep_the_old_token() {
     let set = set().await;
     let first = set.session.id();
     set.clock.advance(LIFE / 2);
@@ -117,7 +117,7 @@ async fn a_thousand_users_make_one_renewal_and_go_on_with_the_old_token_meanwhil
 }
 
 #[tokio::test]
-async fn a_thousand_users_of_an_expired_token_wait_for_one_renewal() {
+async fn a_thousand_callers_with_an_expired_token_wait_for_one_renewal() {
     let set = set().await;
     set.clock.advance(LIFE);
     set.otas.uasam().fail_next(1, Fault::Late(SECOND / 5));
@@ -128,7 +128,7 @@ async fn a_thousand_users_of_an_expired_token_wait_for_one_renewal() {
 }
 
 #[tokio::test]
-async fn a_failed_renewal_is_shared_and_tried_again_after_a_pause_while_the_old_token_serves() {
+async fn a_failed_renewal_is_shared_and_retried_after_a_pause() {
     let set = set().await;
     let first = set.session.id();
     let asked = || set.otas.requests().iter().filter(|request| request.path.contains("session/create")).count();
@@ -148,7 +148,7 @@ async fn a_failed_renewal_is_shared_and_tried_again_after_a_pause_while_the_old_
 }
 
 #[tokio::test]
-async fn at_the_boundary_of_a_task_a_session_is_renewed_by_hand() {
+async fn renew_opens_a_session_linked_to_the_previous_one() {
     let set = set().await;
     let first = set.session.id();
     let second = set.session.renew().await.unwrap();
@@ -160,7 +160,7 @@ async fn at_the_boundary_of_a_task_a_session_is_renewed_by_hand() {
 }
 
 #[tokio::test]
-async fn who_renews_while_a_renewal_is_under_way_waits_for_that_one() {
+async fn concurrent_calls_to_renew_share_one_renewal() {
     let set = set().await;
     let all = join_all((0..50).map(|_| set.session.renew())).await;
     let ids: HashSet<SessionId> = all.into_iter().map(Result::unwrap).collect();
@@ -169,7 +169,7 @@ async fn who_renews_while_a_renewal_is_under_way_waits_for_that_one() {
 }
 
 #[tokio::test]
-async fn a_renewal_that_is_cancelled_leaves_the_session_as_it_was_and_the_next_one_works() {
+async fn a_cancelled_renewal_leaves_the_session_renewable() {
     let set = set().await;
     let first = set.session.id();
     set.otas.uasam().fail_next(1, Fault::Stall(30 * SECOND));
@@ -179,7 +179,7 @@ async fn a_renewal_that_is_cancelled_leaves_the_session_as_it_was_and_the_next_o
 }
 
 #[tokio::test]
-async fn a_failed_renewal_by_hand_says_why_and_the_session_goes_on() {
+async fn a_failed_call_to_renew_reports_why_and_keeps_the_session() {
     let set = set().await;
     set.otas.uasam().fail_next(1, Fault::Html(500));
     let error = set.session.renew().await.unwrap_err();
@@ -189,7 +189,7 @@ async fn a_failed_renewal_by_hand_says_why_and_the_session_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_renewed_in_mid_flight_under_load_loses_no_event_and_leaves_no_request_without_a_token() {
+async fn renewal_under_load_loses_no_event_and_no_token() {
     const CALLS: usize = 600;
     let set = set().await;
     let (inside, outside) = (set.site.inside("/inside"), set.site.outside("/outside"));

@@ -18,14 +18,14 @@ fn otas() -> (Server, Client) {
 }
 
 #[test]
-fn a_multi_thread_runtime_will_do() {
+fn a_multi_thread_runtime_works() {
     let (_otas, client) = otas();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     assert!(runtime.block_on(async { tokio::spawn(async move { client.scope(run()).await }).await.unwrap() }));
 }
 
 #[test]
-fn a_bare_runtime_without_timers_and_io_will_do_twice() {
+fn a_runtime_without_timers_or_io_works_repeatedly() {
     let (otas, client) = otas();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert!(runtime.block_on(client.scope(run())));
@@ -34,7 +34,7 @@ fn a_bare_runtime_without_timers_and_io_will_do_twice() {
 }
 
 #[test]
-fn a_runtime_that_ends_leaves_the_client_to_the_next() {
+fn a_client_outlives_the_runtimes_that_use_it() {
     let (otas, client) = otas();
     for _ in 0..3 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -44,7 +44,7 @@ fn a_runtime_that_ends_leaves_the_client_to_the_next() {
 }
 
 #[test]
-fn no_runtime_at_all_will_do() {
+fn sessions_open_without_any_runtime() {
     let (otas, client) = otas();
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let mut call = std::pin::pin!(client.scope(run()));
@@ -58,7 +58,7 @@ fn no_runtime_at_all_will_do() {
 }
 
 #[test]
-fn requests_work_on_one_runtime_after_another() {
+fn requests_work_on_successive_runtimes() {
     let (_otas, client) = otas();
     for _ in 0..3 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -58,7 +58,7 @@ macro_rules! asked {
 }
 
 #[test]
-fn a_token_and_a_session_cannot_be_shown_compared_copied_or_serialised() {
+fn tokens_and_sessions_cannot_be_shown_compared_copied_or_serialized() {
     assert_eq!(asked!(Token), [false; 8]);
     assert_eq!(asked!(Session), [false; 8]);
     // What the question is worth: others are told as what they are.
@@ -67,7 +67,7 @@ fn a_token_and_a_session_cannot_be_shown_compared_copied_or_serialised() {
 }
 
 #[tokio::test]
-async fn debug_shows_the_id_of_a_session_and_never_its_token() {
+async fn debug_output_shows_session_ids_but_never_tokens() {
     fn shown(value: &impl Debug) -> String {
         format!("{value:?} {value:#?}")
     }
@@ -84,7 +84,7 @@ async fn debug_shows_the_id_of_a_session_and_never_its_token() {
 }
 
 #[tokio::test]
-async fn in_a_fork_a_session_gives_no_token_and_the_fork_opens_its_own() {
+async fn a_forked_session_yields_no_token_and_the_child_opens_its_own() {
     #[otas_session(meta = { "parent": parent.as_str() })]
     async fn child(parent: SessionId) -> Option<SessionId> {
         Session::current().filter(|own| own.token().is_ok() && own.id() != parent).map(|own| own.id())
@@ -114,7 +114,7 @@ async fn in_a_fork_a_session_gives_no_token_and_the_fork_opens_its_own() {
 }
 
 #[tokio::test]
-async fn switched_off_the_helpers_send_plainly_and_nothing_is_counted_or_left() {
+async fn when_disabled_requests_are_sent_plainly_and_nothing_is_counted() {
     let site = Upstream::start().await;
     let client = disabled().unwrap();
     client
@@ -133,7 +133,7 @@ async fn switched_off_the_helpers_send_plainly_and_nothing_is_counted_or_left() 
 }
 
 #[tokio::test]
-async fn switched_off_an_annotated_call_masks_the_session_around_it() {
+async fn when_disabled_an_annotated_call_masks_the_surrounding_session() {
     #[otas_session(client = client)]
     async fn off(client: &Client) -> (bool, bool) {
         #[otas_session]
@@ -178,7 +178,7 @@ fn program_switched_off() {
 }
 
 #[test]
-fn switched_off_with_a_whole_configuration_no_thread_is_started_not_even_to_shut_down() {
+fn when_disabled_not_even_shutdown_starts_a_thread() {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "servers::program_switched_off", "--nocapture"])
         .env("OTAS_TEST_PROGRAM", "1")

@@ -24,7 +24,7 @@ async fn refusal(otas: &Server, client: &Client) -> Error {
 }
 
 #[tokio::test]
-async fn a_session_knows_its_id_agent_expiry_and_meta() {
+async fn a_session_exposes_its_id_agent_expiry_and_meta() {
     let (otas, client) = otas().await;
     let session = client.open(json!({ "task_name": "summarize", "docs": 5 })).await.unwrap();
     let recorded = otas.sessions().remove(0);
@@ -38,7 +38,7 @@ async fn a_session_knows_its_id_agent_expiry_and_meta() {
 }
 
 #[tokio::test]
-async fn without_meta_an_empty_object_is_sent() {
+async fn omitted_meta_is_sent_as_an_empty_object_of_known_length() {
     #[otas_session]
     async fn run() {}
     let (otas, client) = otas().await;
@@ -78,7 +78,7 @@ async fn concurrent_and_nested_calls_each_see_their_own_session() {
 }
 
 #[tokio::test]
-async fn a_meta_that_is_no_object_or_too_large_is_refused_before_anything_is_sent() {
+async fn open_rejects_an_invalid_meta_before_sending_anything() {
     let (otas, client) = otas().await;
     let error = client.open([1, 2]).await.unwrap_err();
     assert!(error.is_invalid_meta() && error.to_string().contains("object"), "{error}");
@@ -88,7 +88,7 @@ async fn a_meta_that_is_no_object_or_too_large_is_refused_before_anything_is_sen
 }
 
 #[tokio::test]
-async fn by_default_a_meta_that_cannot_be_sent_is_replaced_by_one_that_says_so() {
+async fn an_invalid_meta_is_replaced_by_an_error_message_by_default() {
     #[otas_session(meta = text)]
     async fn run(text: &str) -> bool {
         Session::current().is_some()
@@ -100,7 +100,7 @@ async fn by_default_a_meta_that_cannot_be_sent_is_replaced_by_one_that_says_so()
 }
 
 #[tokio::test]
-async fn nuls_and_infinite_numbers_in_the_meta_are_stored_visibly() {
+async fn nuls_and_non_finite_numbers_in_meta_are_stored_as_readable_text() {
     #[otas_session(meta = { "nul": "a\0b", "inf": f64::INFINITY, "nan": f32::NAN, "big": u128::MAX })]
     async fn run() {}
     let (otas, client) = otas().await;
@@ -112,7 +112,7 @@ async fn nuls_and_infinite_numbers_in_the_meta_are_stored_visibly() {
 }
 
 #[tokio::test]
-async fn an_unreachable_server_is_told_as_such() {
+async fn an_unreachable_server_is_reported_as_such() {
     let (otas, client) = otas().await;
     otas.uasam().stop().unwrap();
     let error = refusal(&otas, &client).await;
@@ -121,7 +121,7 @@ async fn an_unreachable_server_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_refused_key_is_told_with_what_to_do() {
+async fn a_rejected_key_is_reported_with_the_servers_reason() {
     let (otas, client) = otas().await;
     otas.revoke_key();
     let error = refusal(&otas, &client).await;
@@ -130,7 +130,7 @@ async fn a_refused_key_is_told_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn whatever_a_server_answers_is_a_clear_error_and_shows_no_secret() {
+async fn every_bad_response_is_a_clear_error_that_shows_no_secret() {
     let (otas, client) = otas().await;
     let faults = [
         (Fault::Html(500), "not JSON"),
@@ -152,7 +152,7 @@ async fn whatever_a_server_answers_is_a_clear_error_and_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_silent_costs_the_open_timeout_and_no_more() {
+async fn a_silent_server_costs_no_more_than_the_open_timeout() {
     let (otas, _) = otas().await;
     let config = Config::builder().vars(otas.env()).open_timeout(Duration::from_millis(200)).build().unwrap();
     let client = Client::new(config).unwrap();
@@ -164,7 +164,7 @@ async fn a_server_that_is_silent_costs_the_open_timeout_and_no_more() {
 }
 
 #[tokio::test]
-async fn after_three_failures_opening_pauses_and_one_probe_ends_the_pause() {
+async fn opening_pauses_after_three_failures_until_a_probe_succeeds() {
     let (otas, _) = otas().await;
     let clock = Clock::new();
     let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
@@ -181,7 +181,7 @@ async fn after_three_failures_opening_pauses_and_one_probe_ends_the_pause() {
 }
 
 #[tokio::test]
-async fn at_most_eight_sessions_are_being_opened_at_a_time() {
+async fn at_most_eight_sessions_open_concurrently() {
     let (otas, client) = otas().await;
     otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(30)));
     let mut opens = tokio::task::JoinSet::new();
@@ -198,7 +198,7 @@ async fn at_most_eight_sessions_are_being_opened_at_a_time() {
 }
 
 #[tokio::test]
-async fn where_no_session_can_be_opened_the_body_runs_without_one_and_an_outer_one_is_masked() {
+async fn a_failed_open_runs_the_body_and_masks_the_outer_session() {
     #[otas_session]
     async fn inner() -> bool {
         Session::current().is_some()
@@ -214,7 +214,7 @@ async fn where_no_session_can_be_opened_the_body_runs_without_one_and_an_outer_o
 }
 
 #[tokio::test]
-async fn on_error_fail_makes_the_failure_the_functions_own() {
+async fn on_error_turns_the_failure_into_the_functions_result() {
     #[otas_session(on_error = fail)]
     async fn run() -> Result<u8, Box<dyn std::error::Error>> {
         Ok(1)
@@ -231,7 +231,7 @@ async fn on_error_fail_makes_the_failure_the_functions_own() {
 }
 
 #[tokio::test]
-async fn a_cancelled_call_opens_nothing_more() {
+async fn a_cancelled_open_creates_no_session() {
     let (otas, client) = otas().await;
     otas.uasam().fail_next(1, Fault::Stall(Duration::from_secs(30)));
     let opening = tokio::spawn({
@@ -248,7 +248,7 @@ async fn a_cancelled_call_opens_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_forked_process_cannot_use_the_session_and_opens_its_own() {
+async fn a_forked_process_cannot_use_its_parents_session_but_opens_its_own() {
     let (otas, _) = otas().await;
     let clock = Clock::new();
     let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
@@ -261,7 +261,7 @@ async fn a_forked_process_cannot_use_the_session_and_opens_its_own() {
 }
 
 #[tokio::test]
-async fn switched_off_nothing_is_sent_and_nothing_evaluated() {
+async fn when_disabled_nothing_is_sent_or_evaluated() {
     #[otas_session(meta = { "x": count(evaluated) }, client = client)]
     async fn run(client: &Client, evaluated: &std::cell::Cell<u32>) -> bool {
         Session::current().is_none()
@@ -279,7 +279,7 @@ async fn switched_off_nothing_is_sent_and_nothing_evaluated() {
 }
 
 #[tokio::test]
-async fn callers_in_a_hurry_are_not_slowed_for_ever_by_a_server_that_hangs() {
+async fn impatient_callers_trigger_the_pause_when_a_server_hangs() {
     let (otas, client) = otas().await;
     otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(60)));
     for _ in 0..3 {
@@ -290,7 +290,7 @@ async fn callers_in_a_hurry_are_not_slowed_for_ever_by_a_server_that_hangs() {
 }
 
 #[tokio::test]
-async fn a_request_keeps_its_own_timeout_while_an_expired_session_cannot_be_renewed() {
+async fn a_request_keeps_its_timeout_while_its_session_cannot_be_renewed() {
     let site = crate::support::Upstream::start().await;
     let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
     let clock = Clock::new();

@@ -83,7 +83,7 @@ async fn otas() -> (Server, Client) {
 }
 
 #[tokio::test]
-async fn a_streamed_body_loses_the_session_and_with_the_layer_it_keeps_it() {
+async fn a_streamed_body_keeps_its_session_only_with_the_layer() {
     let (otas, client) = otas().await;
     let bare = serve(app(&client)).await;
     let layered = serve(app(&client).layer(SessionLayer::new())).await;
@@ -92,7 +92,7 @@ async fn a_streamed_body_loses_the_session_and_with_the_layer_it_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_stream_that_carries_its_session_needs_no_layer_and_bears_one() {
+async fn a_stream_that_carries_its_session_works_with_or_without_the_layer() {
     let (otas, client) = otas().await;
     let bare = serve(app(&client)).await;
     let layered = serve(app(&client).layer(SessionLayer::new())).await;
@@ -101,7 +101,7 @@ async fn a_stream_that_carries_its_session_needs_no_layer_and_bears_one() {
 }
 
 #[tokio::test]
-async fn with_the_layer_an_answer_of_known_length_keeps_its_content_length() {
+async fn the_layer_preserves_the_content_length_of_sized_responses() {
     let (otas, client) = otas().await;
     let url = serve(app(&client).layer(SessionLayer::new())).await;
     let answer = reqwest::Client::new().post(format!("{url}/json")).json(&json!([1])).send().await.unwrap();
@@ -114,7 +114,7 @@ async fn with_the_layer_an_answer_of_known_length_keeps_its_content_length() {
 }
 
 #[tokio::test]
-async fn the_layer_leaves_handlers_without_the_attribute_alone() {
+async fn the_layer_leaves_unannotated_handlers_alone() {
     let (otas, client) = otas().await;
     let url = serve(app(&client).layer(SessionLayer::new())).await;
     assert_eq!(text(format!("{url}/plain")).await, three("none"));
@@ -122,7 +122,7 @@ async fn the_layer_leaves_handlers_without_the_attribute_alone() {
 }
 
 #[tokio::test]
-async fn many_streams_at_a_time_keep_each_its_own_session() {
+async fn concurrent_streams_each_keep_their_own_session() {
     let (otas, client) = otas().await;
     let url = serve(app(&client).layer(SessionLayer::new())).await;
     let answers = futures_util::future::join_all((0..50).map(|_| text(format!("{url}/sse")))).await;
@@ -134,7 +134,7 @@ async fn many_streams_at_a_time_keep_each_its_own_session() {
 }
 
 #[tokio::test]
-async fn calls_made_while_the_body_is_sent_are_events_of_the_handlers_session() {
+async fn calls_made_while_streaming_belong_to_the_handlers_session() {
     #[otas_session(client = client)]
     async fn relay(State((client, outside)): State<(Client, String)>) -> axum::body::Body {
         axum::body::Body::from_stream(iter(0..2).then(move |_| {
@@ -176,7 +176,7 @@ async fn step(client: &Client) -> Option<SessionId> {
 }
 
 #[tokio::test]
-async fn the_body_belongs_to_the_outer_of_nested_calls() {
+async fn the_body_belongs_to_the_outermost_of_nested_calls() {
     #[otas_session(client = client)]
     async fn outer(client: &Client, id: &Mutex<Option<SessionId>>, body: Frames) -> Frames {
         *id.lock().unwrap() = Session::current().map(|session| session.id());
@@ -191,7 +191,7 @@ async fn the_body_belongs_to_the_outer_of_nested_calls() {
 }
 
 #[tokio::test]
-async fn one_annotated_call_of_a_plain_handler_is_the_bodys_and_two_are_nobodys() {
+async fn the_body_belongs_to_a_plain_handlers_only_annotated_call() {
     let (_otas, client) = otas().await;
     let mut id = None;
     let found = seen(async |body| {
@@ -211,7 +211,7 @@ async fn one_annotated_call_of_a_plain_handler_is_the_bodys_and_two_are_nobodys(
 }
 
 #[tokio::test]
-async fn where_no_session_could_be_opened_the_body_has_none_either() {
+async fn the_body_has_no_session_if_its_handler_could_not_open_one() {
     #[otas_session(client = client)]
     async fn outer(client: &Client, otas: &Server, body: Frames) -> Frames {
         otas.uasam().clear_faults();
@@ -224,7 +224,7 @@ async fn where_no_session_could_be_opened_the_body_has_none_either() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_called_within_a_session_answers_with_its_own() {
+async fn a_server_called_within_a_session_responds_within_its_own() {
     let (_otas, client) = otas().await;
     let around = client.open(json!({})).await.unwrap();
     let mut id = None;
@@ -239,7 +239,7 @@ async fn a_server_that_is_called_within_a_session_answers_with_its_own() {
 }
 
 #[tokio::test]
-async fn switched_off_the_layer_does_nothing() {
+async fn when_disabled_the_layer_does_nothing() {
     let client = crate::support::disabled().unwrap();
     let found = seen(async |body| {
         assert!(step(&client).await.is_none());
@@ -250,7 +250,7 @@ async fn switched_off_the_layer_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_reads_to_its_end_is_dropped_in_its_session() {
+async fn an_unfinished_body_is_dropped_in_its_session() {
     struct Probe(Arc<Mutex<Vec<Option<String>>>>);
     impl Drop for Probe {
         fn drop(&mut self) {

@@ -85,7 +85,7 @@ pub async extern "C" fn of_another_abi(x: u8) -> u8 {
 }
 
 #[tokio::test]
-async fn every_pattern_stays_in_the_signature() {
+async fn argument_patterns_are_preserved() {
     run(async {
         assert_eq!(like_a_handler(Json(State { n: 1 }), Json((2, String::from("c")))).await, "12c");
         let sum = patterns((1, String::from("ab")), 1, (1, 9), [1, 1], &1, Triple(1, 2, 3)).await;
@@ -98,7 +98,7 @@ async fn every_pattern_stays_in_the_signature() {
 }
 
 #[tokio::test]
-async fn every_type_of_argument_fits() {
+async fn every_argument_type_is_supported() {
     let mut out = String::new();
     run(async {
         assert_eq!(opaque("a", |x| x + 1).await, "a2");
@@ -109,7 +109,7 @@ async fn every_type_of_argument_fits() {
 }
 
 #[tokio::test]
-async fn a_raw_identifier_is_a_key_without_its_mark() {
+async fn a_raw_identifier_becomes_a_key_without_its_prefix() {
     let otas = Otas::start().await.expect("a server");
 
     assert_eq!(otas.client.scope(r#type(1)).await, 2);
@@ -164,7 +164,7 @@ mod constants {
 }
 
 #[tokio::test]
-async fn variables_and_constants_may_have_any_name() {
+async fn user_variables_and_constants_never_clash_with_the_expansion() {
     let otas = Otas::start().await.expect("a server");
     otas.client
         .scope(async {

@@ -32,7 +32,7 @@ async fn question_marks(text: &str) -> Result<u8, Box<dyn std::error::Error>> {
 }
 
 #[tokio::test]
-async fn returns_question_marks_and_labels_work_as_before() {
+async fn early_returns_question_marks_and_labels_work() {
     run(async {
         assert_eq!(early_return(None).await, None);
         assert_eq!(early_return(Some(0)).await, Some(9));
@@ -79,7 +79,7 @@ async fn items() -> usize {
 }
 
 #[tokio::test]
-async fn items_and_inner_attributes_may_stand_in_the_body() {
+async fn the_body_may_contain_items_and_inner_attributes() {
     run(async {
         assert!(inner_attribute().await);
         assert!(inner_comment().await);
@@ -106,7 +106,7 @@ async fn guard_at_the_end_after_an_await(text: &Mutex<String>) -> usize {
 }
 
 #[tokio::test]
-async fn temporaries_at_the_end_live_as_long_as_before() {
+async fn temporaries_in_the_tail_expression_keep_their_lifetime() {
     fn send<T: Send>(value: T) -> T {
         value
     }
@@ -142,7 +142,7 @@ async fn takes_a_part(Parts { a, .. }: Parts) -> String {
 }
 
 #[tokio::test]
-async fn a_part_of_an_argument_can_be_moved() {
+async fn a_field_can_be_moved_out_of_an_argument() {
     let parts = Parts { a: String::from("a"), b: String::from("b") };
     run(async {
         assert_eq!(parts.clone().takes_a_part().await, "a");
@@ -184,7 +184,7 @@ async fn struct_at_the_end() -> Parts {
 }
 
 #[tokio::test]
-async fn every_kind_of_statement_and_tail_works() {
+async fn every_kind_of_statement_and_tail_expression_works() {
     run(async {
         empty().await;
         assert!(statements(1).await);
@@ -201,7 +201,7 @@ async fn recursive(n: u8) -> u8 {
 }
 
 #[tokio::test]
-async fn a_function_may_call_itself() {
+async fn an_annotated_function_can_recurse() {
     assert_eq!(run(recursive(3)).await, 4);
 }
 
@@ -224,7 +224,7 @@ async fn tokio_macros() -> u8 {
 }
 
 #[tokio::test]
-async fn concurrency_inside_the_body_sees_the_session() {
+async fn select_and_join_in_the_body_see_the_session() {
     assert_eq!(run(tokio_macros()).await, 6);
 }
 

@@ -76,7 +76,7 @@ fn failing() -> Pin<Box<dyn Future<Output = Result<u8, otas::Error>> + Send>> {
 }
 
 #[tokio::test]
-async fn a_boxed_future_runs_in_a_session_with_its_leading_statements() {
+async fn a_boxed_future_runs_in_a_session_and_keeps_leading_statements() {
     run(async {
         assert_eq!(block_alone(1).await, 2);
         assert_eq!(leading_statements("ab").await, 3);
@@ -100,14 +100,14 @@ fn of_two_types(early: bool) -> Pin<Box<dyn Future<Output = Box<dyn std::fmt::Di
 }
 
 #[tokio::test]
-async fn the_block_is_told_its_output_so_that_each_return_is_coerced_to_it() {
+async fn returns_in_a_boxed_block_are_coerced_to_its_output_type() {
     let texts = run(async { [of_two_types(true).await.to_string(), of_two_types(false).await.to_string()] }).await;
 
     assert_eq!(texts, ["1", "true"]);
 }
 
 #[tokio::test]
-async fn a_function_that_returns_an_async_block_runs_it_in_a_session() {
+async fn a_returned_async_block_runs_in_a_session() {
     run(async {
         assert_eq!(opaque(1).await, 2);
         assert_eq!(opaque_without_move(&[1]).await, 2);
@@ -117,7 +117,7 @@ async fn a_function_that_returns_an_async_block_runs_it_in_a_session() {
 }
 
 #[tokio::test]
-async fn a_boxed_future_opens_its_session_when_it_is_polled() {
+async fn a_boxed_future_opens_its_session_when_it_is_first_polled() {
     let otas = crate::support::Otas::start().await.expect("a server");
 
     let call = otas.client.scope(async { block_alone(1) }).await;

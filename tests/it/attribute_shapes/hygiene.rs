@@ -126,7 +126,7 @@ mod renamed {
 }
 
 #[tokio::test]
-async fn a_shadowed_prelude_does_not_matter() {
+async fn a_shadowed_or_missing_prelude_is_harmless() {
     assert!(run(shadowed_prelude::body()).await);
     assert!(run(shadowed_prelude::fails()).await.is_ok_and(|seen| seen));
     assert!(run(without_prelude::body(1)).await);
@@ -134,17 +134,17 @@ async fn a_shadowed_prelude_does_not_matter() {
 }
 
 #[tokio::test]
-async fn modules_named_like_crates_do_not_matter() {
+async fn modules_named_like_crates_are_harmless() {
     assert!(run(shadowed_crates::body()).await);
 }
 
 #[tokio::test]
-async fn macros_named_like_those_of_the_standard_library_do_not_matter() {
+async fn shadowed_standard_macros_are_harmless() {
     assert!(run(shadowed_macros::body()).await);
 }
 
 #[tokio::test]
-async fn a_renamed_crate_is_named_with_crate() {
+async fn a_renamed_crate_can_be_named_by_the_crate_argument() {
     assert!(run(renamed::by_path()).await);
     assert!(run(renamed::with_a_handler()).await.is_ok_and(|seen| seen));
 }

@@ -46,7 +46,7 @@ async fn with_empty_parentheses() -> bool {
 }
 
 #[tokio::test]
-async fn other_attributes_stay() {
+async fn other_attributes_are_preserved() {
     run(async {
         assert!(with_attributes().await);
         #[allow(deprecated)]
@@ -60,7 +60,7 @@ async fn other_attributes_stay() {
 }
 
 #[tokio::test]
-async fn the_attribute_twice_opens_two_sessions_the_lower_one_first() {
+async fn the_attribute_applied_twice_opens_the_lower_session_first() {
     let otas = Otas::start().await.expect("a server");
 
     assert!(otas.client.scope(twice()).await);
@@ -118,7 +118,7 @@ macro_rules! handled {
 handled!(|error| error.to_string(), client, String);
 
 #[tokio::test]
-async fn a_macro_may_write_the_function_and_the_arguments() {
+async fn macros_can_generate_functions_and_attribute_arguments() {
     let otas = Otas::start().await.expect("a server");
     otas.client
         .scope(async {
@@ -146,6 +146,6 @@ async fn main() -> u8 {
 }
 
 #[tokio::test]
-async fn a_function_named_main_keeps_its_value() {
+async fn a_function_named_main_keeps_its_return_value() {
     assert_eq!(run(main()).await, 6);
 }

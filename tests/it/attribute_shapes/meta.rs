@@ -91,7 +91,7 @@ mod constants {
 }
 
 #[tokio::test]
-async fn everything_that_json_takes_can_be_written() {
+async fn meta_supports_the_grammar_of_the_json_macro() {
     let expected = json!({
         "null": null, "true": true, "false": false, "negative": -1, "float": -1.5, "text": "a", "raw": "b",
         "list": [1, null, [true, { "deep": [] }], -2, "x"],
@@ -108,7 +108,7 @@ async fn everything_that_json_takes_can_be_written() {
 }
 
 #[tokio::test]
-async fn any_expression_that_serialises_to_an_object_is_a_meta() {
+async fn meta_accepts_any_expression_that_serializes_to_an_object() {
     #[otas_session(meta = json!({ "a": id }))]
     async fn by_macro(id: u8) {
         let _ = id;
@@ -129,7 +129,7 @@ async fn any_expression_that_serialises_to_an_object_is_a_meta() {
 }
 
 #[tokio::test]
-async fn the_meta_borrows_what_the_body_then_moves() {
+async fn meta_borrows_arguments_that_the_body_later_moves() {
     #[otas_session(meta = { a, "b": b.len(), "map": map, "part": pair.0 })]
     async fn moves(a: String, b: Vec<u8>, map: BTreeMap<u8, u8>, mut pair: (String, u8)) -> usize {
         pair.1 += 1;
@@ -143,7 +143,7 @@ async fn the_meta_borrows_what_the_body_then_moves() {
 }
 
 #[tokio::test]
-async fn what_json_cannot_hold_becomes_visible() {
+async fn values_that_json_cannot_hold_become_readable_text() {
     #[otas_session(meta = {
         "nan": f64::NAN,
         "infinite": [f32::INFINITY, f32::NEG_INFINITY],
@@ -186,7 +186,7 @@ trait CloneFailing {
 impl CloneFailing for i32 {}
 
 #[tokio::test]
-async fn a_meta_of_more_than_a_mebibyte_is_replaced_by_the_reason() {
+async fn a_meta_over_one_mebibyte_is_replaced_by_an_error_message() {
     #[otas_session(meta = { "text": text })]
     async fn body(text: String) {
         assert!(here());
@@ -199,7 +199,7 @@ async fn a_meta_of_more_than_a_mebibyte_is_replaced_by_the_reason() {
 }
 
 #[tokio::test]
-async fn a_meta_whose_serialize_fails_is_replaced_by_the_reason() {
+async fn a_meta_that_fails_to_serialize_is_replaced_by_an_error_message() {
     #[otas_session(meta = Failing)]
     async fn body() {}
 

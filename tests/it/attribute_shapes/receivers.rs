@@ -119,7 +119,7 @@ impl Tuple {
 }
 
 #[tokio::test]
-async fn every_receiver_stays_what_it_is() {
+async fn every_kind_of_receiver_is_supported() {
     let agent = Agent { name: String::from("a"), calls: 0 };
     run(async {
         assert!(agent.by_reference().await);
@@ -137,7 +137,7 @@ async fn every_receiver_stays_what_it_is() {
 }
 
 #[tokio::test]
-async fn self_in_macros_of_the_body_is_the_receiver() {
+async fn self_inside_macros_refers_to_the_receiver() {
     let agent = Agent { name: String::from("a"), calls: 0 };
     assert_eq!(run(agent.in_macros()).await, "aa3");
 }
@@ -170,7 +170,7 @@ async fn elided_lifetime(x: &str) -> &str {
 }
 
 #[tokio::test]
-async fn generics_and_lifetimes_stay_as_written() {
+async fn generics_and_lifetimes_are_preserved() {
     let mut agent = Agent::default();
     run(async {
         assert_eq!(generic(["a", "b"].map(String::from)).await, 5);
@@ -233,7 +233,7 @@ trait Defaulted {
 impl Defaulted for Count {}
 
 #[tokio::test]
-async fn traits_with_async_methods_work_declared_and_defaulted() {
+async fn required_and_provided_trait_methods_work() {
     fn send<F: Future + Send>(future: F) -> F {
         future
     }
@@ -247,7 +247,7 @@ async fn traits_with_async_methods_work_declared_and_defaulted() {
 }
 
 #[tokio::test]
-async fn a_spawned_call_may_borrow_nothing_and_be_generic() {
+async fn a_generic_call_that_owns_its_arguments_can_be_spawned() {
     #[otas_session]
     async fn owned<T: Send + 'static>(value: T) -> T {
         tokio::task::yield_now().await;

@@ -74,7 +74,7 @@ async fn a_named_future() -> std::future::Ready<u8> {
 }
 
 #[tokio::test]
-async fn opaque_types_may_stand_anywhere_in_the_return_type() {
+async fn opaque_types_may_appear_anywhere_in_the_return_type() {
     run(async {
         assert_eq!(opaque().await.to_string(), "a");
         assert_eq!(opaque_in_a_result().await.expect("ok").sum::<i32>(), 3);
@@ -88,7 +88,7 @@ async fn opaque_types_may_stand_anywhere_in_the_return_type() {
 }
 
 #[tokio::test]
-async fn unnameable_types_are_returned() {
+async fn unnameable_types_can_be_returned() {
     run(async {
         assert_eq!(a_closure(1).await(1), 2);
         assert_eq!(a_future().await.await, 1);
@@ -138,7 +138,7 @@ async fn loops_forever() {
 }
 
 #[tokio::test]
-async fn bodies_that_never_end_keep_their_type() {
+async fn diverging_bodies_keep_their_return_type() {
     let panicked = tokio::spawn(run(async { never_panics().await })).await;
     assert!(panicked.is_err_and(|error| error.is_panic()));
     drop((never(), not_written_yet(1), not_implemented(), only_panics(), loops_forever()));
@@ -174,7 +174,7 @@ async fn coerced_early_future(early: bool) -> Pin<Box<dyn Future<Output = u8>>> 
 }
 
 #[tokio::test]
-async fn values_are_coerced_at_the_end_and_at_an_early_return() {
+async fn tail_expressions_and_early_returns_are_coerced() {
     run(async {
         assert!(coerced_at_the_end().await.is_ok());
         assert_eq!(coerced_future().await.expect("ok").await, 1);
@@ -256,7 +256,7 @@ async fn unit_result() -> Result<(), io::Error> {
 }
 
 #[tokio::test]
-async fn unit_may_be_written_in_every_way() {
+async fn every_spelling_of_the_unit_type_works() {
     run(async {
         unit().await;
         unit_in_parentheses().await;
@@ -284,7 +284,7 @@ of_type!(never_by_a_macro, !, panic!("{}", here()));
 of_type!(opaque_by_a_macro, impl Display, here());
 
 #[tokio::test]
-async fn a_type_may_come_from_a_macro_and_hold_a_label() {
+async fn a_return_type_may_come_from_a_macro_or_contain_a_label() {
     assert_eq!(run(a_label_in_its_length()).await, [1; 3]);
     assert_eq!(run(opaque_by_a_macro()).await.to_string(), "true");
     drop(never_by_a_macro());
@@ -311,7 +311,7 @@ async fn a_macro_as_its_type() -> texts![String] {
 }
 
 #[tokio::test]
-async fn a_macro_may_stand_in_the_return_type() {
+async fn the_return_type_may_be_a_macro_call() {
     assert_eq!(run(a_macro_as_its_type()).await.len(), 1);
     assert_eq!(run(an_opaque_type_of_a_macros()).await.count(), 2);
 }
