@@ -1,26 +1,36 @@
-//! What the library promises, shown from outside.
+//! The library's promises, tested through its public API.
 
 mod support;
 
+// The attribute.
 mod attribute;
 mod attribute_cost;
 mod attribute_lifecycle;
 mod attribute_shapes;
-mod audit;
-mod capture;
-mod config;
-mod delivery;
-mod domain;
-mod packaging;
-mod process;
-mod keys;
-mod propagate;
-mod protocol;
-mod redaction;
-mod redirects;
-mod renewal;
-mod runtimes;
-mod servers;
+
+// Sessions: opened, renewed, carried, disabled.
 mod sessions;
-mod spans;
+mod renewal;
+mod keys;
+mod propagation;
+mod forks;
+mod runtimes;
+mod disabled;
+mod process;
+mod config;
+
+// Requests inside and outside the project domain.
+mod domain;
+mod redirects;
 mod tower_layer;
+
+// Events: captured, redacted, delivered, read back.
+mod capture;
+mod hooks;
+mod secrets;
+mod delivery;
+mod audit;
+mod spans;
+
+mod protocol;
+mod packaging;

@@ -14,31 +14,35 @@ async fn session(client: &Client) -> Session {
     client.open(serde_json::json!({})).await.unwrap()
 }
 
-/// Sends a request in a session of its own, and gives what reached the site.
+/// Sends a request in a session of its own, and gives what reached the upstream.
 async fn run(method: Method, path: impl Fn(&Upstream) -> String) -> (Vec<Received>, String) {
-    let site = Upstream::start().await;
-    let (_otas, client) = otas_around(&site).await;
+    let upstream = Upstream::start().await;
+    let (_otas, client) = otas_around(&upstream).await;
     let session = session(&client).await;
-    let answer = session.scope(async { http::request(method, path(&site)).body("payload").await.unwrap() }).await;
-    assert_eq!(answer.status(), 200);
-    (site.received(), session.token().unwrap().expose_secret().to_owned())
+    let response = session.scope(async { http::request(method, path(&upstream)).body("payload").await.unwrap() }).await;
+    assert_eq!(response.status(), 200);
+    (upstream.received(), session.token().unwrap().expose_secret().to_owned())
 }
 
 #[tokio::test]
 async fn a_redirect_out_of_the_domain_drops_the_token() {
     for status in STATUSES {
-        let (hits, token) = run(Method::POST, |site| site.inside(&redirect(status, &site.outside("/end")))).await;
-        assert_eq!(hits.len(), 2);
-        assert_eq!(hits[0].token(), Some(token.as_str()), "{status}");
-        assert_eq!(hits[1].token(), None, "{status}");
+        let (received, token) =
+            run(Method::POST, |upstream| upstream.inside(&redirect(status, &upstream.outside("/end")))).await;
+        assert_eq!(received.len(), 2);
+        assert_eq!(received[0].token(), Some(token.as_str()), "{status}");
+        assert_eq!(received[1].token(), None, "{status}");
     }
 }
 
 #[tokio::test]
 async fn a_redirect_within_the_domain_keeps_the_token() {
     for status in STATUSES {
-        let (hits, token) = run(Method::POST, |site| site.inside(&redirect(status, "/end"))).await;
-        assert!(hits.len() == 2 && hits.iter().all(|hit| hit.token() == Some(token.as_str())), "{status}");
+        let (received, token) = run(Method::POST, |upstream| upstream.inside(&redirect(status, "/end"))).await;
+        assert!(
+            received.len() == 2 && received.iter().all(|request| request.token() == Some(token.as_str())),
+            "{status}"
+        );
     }
 }
 
@@ -46,15 +50,16 @@ async fn a_redirect_within_the_domain_keeps_the_token() {
 async fn methods_and_bodies_are_redirected_as_in_reqwest() {
     for status in STATUSES {
         for method in [Method::POST, Method::PUT, Method::GET, Method::HEAD] {
-            let (ours, _) = run(method.clone(), |site| site.inside(&redirect(status, "/end"))).await;
-            let site = Upstream::start().await;
-            let request = otas::reqwest::Client::new().request(method.clone(), site.inside(&redirect(status, "/end")));
+            let (ours, _) = run(method.clone(), |upstream| upstream.inside(&redirect(status, "/end"))).await;
+            let upstream = Upstream::start().await;
+            let request =
+                otas::reqwest::Client::new().request(method.clone(), upstream.inside(&redirect(status, "/end")));
             request.body("payload").send().await.unwrap();
-            let told = |hits: Vec<Received>| {
-                let end = hits.into_iter().nth(1).unwrap();
+            let told = |received: Vec<Received>| {
+                let end = received.into_iter().nth(1).unwrap();
                 (end.method.clone(), end.uri.clone(), end.body.clone(), end.header("content-length").map(str::to_owned))
             };
-            assert_eq!(told(ours), told(site.received()), "{method} {status}");
+            assert_eq!(told(ours), told(upstream.received()), "{method} {status}");
         }
     }
 }
@@ -62,16 +67,22 @@ async fn methods_and_bodies_are_redirected_as_in_reqwest() {
 #[tokio::test]
 async fn after_a_hop_outside_only_reads_get_the_token_back() {
     let there_and_back = |status| {
-        move |site: &Upstream| {
-            let back = site.outside(&redirect(status, &site.inside("/end")));
-            site.inside(&redirect(status, &back))
+        move |upstream: &Upstream| {
+            let back = upstream.outside(&redirect(status, &upstream.inside("/end")));
+            upstream.inside(&redirect(status, &back))
         }
     };
     let (read, token) = run(Method::GET, there_and_back(302)).await;
-    assert_eq!(read.iter().map(|hit| hit.token() == Some(token.as_str())).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(
+        read.iter().map(|request| request.token() == Some(token.as_str())).collect::<Vec<_>>(),
+        [true, false, true]
+    );
     let (written, token) = run(Method::POST, there_and_back(307)).await;
     assert_eq!(written.last().unwrap().method, Method::POST);
-    assert_eq!(written.iter().map(|hit| hit.token() == Some(token.as_str())).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(
+        written.iter().map(|request| request.token() == Some(token.as_str())).collect::<Vec<_>>(),
+        [true, false, false]
+    );
     let (turned, token) = run(Method::POST, there_and_back(303)).await;
     assert_eq!(turned.last().unwrap().method, Method::GET);
     assert_eq!(turned.last().unwrap().token(), Some(token.as_str()));
@@ -79,15 +90,15 @@ async fn after_a_hop_outside_only_reads_get_the_token_back() {
 
 #[tokio::test]
 async fn an_outside_server_cannot_trigger_a_write_with_the_token() {
-    let (hits, _) = run(Method::POST, |site| site.outside(&redirect(307, &site.inside("/end")))).await;
-    assert_eq!((hits[0].token(), hits[1].token()), (None, None));
+    let (received, _) = run(Method::POST, |upstream| upstream.outside(&redirect(307, &upstream.inside("/end")))).await;
+    assert_eq!((received[0].token(), received[1].token()), (None, None));
 }
 
 #[tokio::test]
 async fn credentials_are_stripped_across_hosts_and_kept_within_one() {
     for default_headers in [false, true] {
-        let site = Upstream::start().await;
-        let (otas, _) = otas_around(&site).await;
+        let upstream = Upstream::start().await;
+        let (otas, _) = otas_around(&upstream).await;
         let secrets = [("authorization", "Bearer hunter2"), ("cookie", "hunter2"), ("x-mine", "kept")];
         let headers = secrets.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let headers: otas::reqwest::header::HeaderMap = headers;
@@ -97,31 +108,34 @@ async fn credentials_are_stripped_across_hosts_and_kept_within_one() {
             .http_client(move || otas::reqwest::Client::builder().default_headers(defaults.clone()));
         let client = Client::new(config.build().unwrap()).unwrap();
         let session = session(&client).await;
-        let path = redirect(302, &site.outside(&redirect(302, &site.inside("/end"))));
-        let mut request = client.http().get(site.inside(&redirect(302, &path)));
+        let path = redirect(302, &upstream.outside(&redirect(302, &upstream.inside("/end"))));
+        let mut request = client.http().get(upstream.inside(&redirect(302, &path)));
         if !default_headers {
             request = request.headers(headers);
         }
         session.scope(request.send()).await.unwrap();
-        let hits = site.received();
-        let sees = |hit: &Received| hit.header("authorization").is_some_and(|value| value.contains("hunter2"));
-        assert_eq!(hits.iter().map(sees).collect::<Vec<_>>(), [true, true, false, false], "{default_headers}");
-        assert!(hits.iter().all(|hit| hit.header("x-mine") == Some("kept")));
-        assert!(hits[2..].iter().all(|hit| hit.header("cookie").is_none_or(str::is_empty)));
+        let received = upstream.received();
+        let sees = |request: &Received| request.header("authorization").is_some_and(|value| value.contains("hunter2"));
+        assert_eq!(received.iter().map(sees).collect::<Vec<_>>(), [true, true, false, false], "{default_headers}");
+        assert!(received.iter().all(|request| request.header("x-mine") == Some("kept")));
+        assert!(received[2..].iter().all(|request| request.header("cookie").is_none_or(str::is_empty)));
     }
 }
 
 #[tokio::test]
 async fn a_caller_supplied_token_is_kept_inside_and_stripped_outside() {
-    let site = Upstream::start().await;
-    let (otas, client) = otas_around(&site).await;
+    let upstream = Upstream::start().await;
+    let (otas, client) = otas_around(&upstream).await;
     let session = session(&client).await;
     let send =
         |url: String| http::get(url).header("X-OTAS-AGENT-SESSION-TOKEN", "mine").header("x-otas-agent-key", "k");
-    session.scope(async { send(site.inside(&redirect(302, &site.outside("/")))).await.unwrap() }).await;
-    let hits = site.received();
-    assert_eq!((hits[0].token(), hits[1].token()), (Some("mine"), None));
-    assert!(hits.iter().all(|hit| hit.header("x-otas-agent-key").is_none()), "the agent key is for OTAS alone");
+    session.scope(async { send(upstream.inside(&redirect(302, &upstream.outside("/")))).await.unwrap() }).await;
+    let received = upstream.received();
+    assert_eq!((received[0].token(), received[1].token()), (Some("mine"), None));
+    assert!(
+        received.iter().all(|request| request.header("x-otas-agent-key").is_none()),
+        "the agent key is for OTAS alone"
+    );
     session.scope(async { send(otas.uasam_url()).await.unwrap() }).await;
     assert_eq!(otas.requests().last().unwrap().header("x-otas-agent-key"), Some("k"));
 }
@@ -182,35 +196,41 @@ async fn a_custom_client_cannot_add_its_credentials_on_another_host() {
 
 #[tokio::test]
 async fn a_redirect_loop_fails_as_in_reqwest() {
-    let site = Upstream::start().await;
-    let (otas, client) = otas_around(&site).await;
-    let looped = site.inside("/loop?status=302&to=");
+    let upstream = Upstream::start().await;
+    let (otas, client) = otas_around(&upstream).await;
+    let looped = upstream.inside("/loop?status=302&to=");
     let error = client.scope(async { http::get(&looped).await.unwrap_err() }).await;
     assert!(error.is_redirect(), "{error:?}");
-    assert_eq!(site.received().len(), 11, "the first request and ten redirects, as in reqwest");
+    assert_eq!(upstream.received().len(), 11, "the first request and ten redirects, as in reqwest");
     let bare = otas::reqwest::get(&looped).await.unwrap_err();
-    assert_eq!((error.to_string(), site.received().len()), (bare.to_string(), 22));
-    for (most, hits) in [(0, 1), (3, 4)] {
+    assert_eq!((error.to_string(), upstream.received().len()), (bare.to_string(), 22));
+    for (most, received) in [(0, 1), (3, 4)] {
         let client = Client::new(Config::builder().vars(otas.env()).max_redirects(most).build().unwrap()).unwrap();
-        let before = site.received().len();
-        let answer = client.scope(async { http::get(&looped).await }).await;
-        assert_eq!(site.received().len() - before, hits);
-        assert_eq!(answer.map(|answer| answer.status()).ok(), (most == 0).then_some(StatusCode::FOUND));
+        let before = upstream.received().len();
+        let response = client.scope(async { http::get(&looped).await }).await;
+        assert_eq!(upstream.received().len() - before, received);
+        assert_eq!(response.map(|response| response.status()).ok(), (most == 0).then_some(StatusCode::FOUND));
     }
 }
 
 #[tokio::test]
 async fn a_streamed_body_is_not_replayed_and_the_redirect_is_returned() {
-    let site = Upstream::start().await;
-    let (_otas, client) = otas_around(&site).await;
+    let upstream = Upstream::start().await;
+    let (_otas, client) = otas_around(&upstream).await;
     let send = |status: u16| {
         let body = otas::reqwest::Body::wrap(http_body_util::StreamBody::new(Once(Some("chunk"))));
-        let url = site.inside(&redirect(status, "/end"));
+        let url = upstream.inside(&redirect(status, "/end"));
         client.scope(async move { http::post(url).body(body).await.unwrap() })
     };
     assert_eq!(send(307).await.status(), 307);
     assert_eq!(send(302).await.status(), 200, "a redirect that drops the body can be followed");
-    assert!(site.received().iter().filter(|hit| hit.uri.path() == "/redirect").all(|hit| &hit.body[..] == b"chunk"));
+    assert!(
+        upstream
+            .received()
+            .iter()
+            .filter(|request| request.uri.path() == "/redirect")
+            .all(|request| &request.body[..] == b"chunk")
+    );
 }
 
 /// A stream of one chunk, of unknown length.
@@ -229,20 +249,20 @@ impl futures_core::Stream for Once {
 
 #[tokio::test]
 async fn a_redirect_to_an_unsupported_scheme_fails_as_in_reqwest() {
-    let site = Upstream::start().await;
-    let (_otas, client) = otas_around(&site).await;
-    let url = site.inside(&redirect(302, "ftp://localhost/"));
+    let upstream = Upstream::start().await;
+    let (_otas, client) = otas_around(&upstream).await;
+    let url = upstream.inside(&redirect(302, "ftp://localhost/"));
     let error = client.scope(async { http::get(&url).await.unwrap_err() }).await;
     assert!(error.is_builder() && otas::reqwest::get(&url).await.unwrap_err().is_builder(), "{error:?}");
 }
 
 #[tokio::test]
 async fn one_timeout_covers_the_whole_redirect_chain() {
-    let site = Upstream::start().await;
-    let (otas, client) = otas_around(&site).await;
+    let upstream = Upstream::start().await;
+    let (otas, client) = otas_around(&upstream).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stuck = format!("http://{}/", silent.local_addr().unwrap());
-    let url = site.inside(&redirect(302, &stuck));
+    let url = upstream.inside(&redirect(302, &stuck));
     let error = client.scope(async { http::get(&url).timeout(Duration::from_millis(200)).await.unwrap_err() }).await;
     assert!(error.is_timeout(), "{error:?}");
     let hurried =
@@ -254,10 +274,13 @@ async fn one_timeout_covers_the_whole_redirect_chain() {
 
 #[tokio::test]
 async fn no_otas_header_follows_a_redirect_to_another_host() {
-    let site = Upstream::start().await;
-    let (_otas, client) = otas_around(&site).await;
-    let url = site.inside(&redirect(302, &site.outside("/")));
+    let upstream = Upstream::start().await;
+    let (_otas, client) = otas_around(&upstream).await;
+    let url = upstream.inside(&redirect(302, &upstream.outside("/")));
     client.scope(async { http::get(url).header("x-otas-user-token", "hunter2").await.unwrap() }).await;
-    let hits = site.received();
-    assert_eq!((hits[0].header("x-otas-user-token"), hits[1].header("x-otas-user-token")), (Some("hunter2"), None));
+    let received = upstream.received();
+    assert_eq!(
+        (received[0].header("x-otas-user-token"), received[1].header("x-otas-user-token")),
+        (Some("hunter2"), None)
+    );
 }

@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const LIFE: Duration = Duration::from_secs(4 * 60);
 
 struct Set {
-    site: Upstream,
+    upstream: Upstream,
     otas: Server,
     clock: Clock,
     client: Client,
@@ -25,12 +25,12 @@ struct Set {
 }
 
 async fn set_with(change: impl FnOnce(otas::ConfigBuilder) -> otas::ConfigBuilder) -> Set {
-    let site = Upstream::start().await;
-    let otas = Server::builder().project_domain(site.inside("")).token_lifetime(LIFE).start().await.unwrap();
+    let upstream = Upstream::start().await;
+    let otas = Server::builder().project_domain(upstream.inside("")).token_lifetime(LIFE).start().await.unwrap();
     let clock = Clock::new();
     let client = Client::new(change(Config::builder().vars(otas.env()).clock(&clock)).build().unwrap()).unwrap();
     let session = client.open(json!({ "task_name": "long" })).await.unwrap();
-    Set { site, otas, clock, client, session }
+    Set { upstream, otas, clock, client, session }
 }
 
 async fn set() -> Set {
@@ -59,12 +59,12 @@ impl Set {
 
     /// Requests within the domain, all at once; the sessions that their tokens open.
     async fn requests(&self, count: usize) -> HashSet<Option<String>> {
-        let url = self.site.inside("/");
-        let sent = self.site.received().len();
+        let url = self.upstream.inside("/");
+        let sent = self.upstream.received().len();
         self.session.scope(async { join_all((0..count).map(|_| http::get(&url).send())).await }).await;
-        let hits = self.site.received().split_off(sent);
-        assert_eq!(hits.len(), count);
-        hits.iter().map(|hit| hit.token().and_then(|token| self.otas.session_of(token))).collect()
+        let received = self.upstream.received().split_off(sent);
+        assert_eq!(received.len(), count);
+        received.iter().map(|request| request.token().and_then(|token| self.otas.session_of(token))).collect()
     }
 }
 
@@ -192,7 +192,7 @@ async fn a_failed_call_to_renew_reports_why_and_keeps_the_session() {
 async fn renewal_under_load_loses_no_event_and_no_token() {
     const CALLS: usize = 600;
     let set = set().await;
-    let (inside, outside) = (set.site.inside("/inside"), set.site.outside("/outside"));
+    let (inside, outside) = (set.upstream.inside("/inside"), set.upstream.outside("/outside"));
     let call = async |n: usize| {
         match n {
             150 => set.clock.advance(LIFE / 2), // due soon
@@ -209,8 +209,10 @@ async fn renewal_under_load_loses_no_event_and_no_token() {
     let ids = set.ids();
     // By the clock, by hand, and once expired; the second may have found the first still under way.
     assert!((3..=4).contains(&ids.len()), "{ids:?}");
-    let hits = set.site.received();
-    let of = |path: &str| hits.iter().filter(|hit| hit.uri.path() == path).map(|hit| hit.token()).collect::<Vec<_>>();
+    let received = set.upstream.received();
+    let of = |path: &str| {
+        received.iter().filter(|request| request.uri.path() == path).map(|request| request.token()).collect::<Vec<_>>()
+    };
     assert_eq!((of("/inside").len(), of("/outside").len()), (CALLS / 2, CALLS / 2));
     assert!(of("/outside").iter().all(Option::is_none));
     let used = of("/inside").into_iter().map(|token| token.and_then(|token| set.otas.session_of(token)));

@@ -63,8 +63,8 @@ fn requests_work_on_successive_runtimes() {
     for _ in 0..3 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let body = runtime.block_on(async {
-            let site = crate::support::Upstream::start().await;
-            client.scope(async { otas::http::get(site.inside("/")).await.unwrap().text().await.unwrap() }).await
+            let upstream = crate::support::Upstream::start().await;
+            client.scope(async { otas::http::get(upstream.inside("/")).await.unwrap().text().await.unwrap() }).await
         });
         assert_eq!(body, "hello");
     }

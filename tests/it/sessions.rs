@@ -291,16 +291,16 @@ async fn impatient_callers_trigger_the_pause_when_a_server_hangs() {
 
 #[tokio::test]
 async fn a_request_keeps_its_timeout_while_its_session_cannot_be_renewed() {
-    let site = crate::support::Upstream::start().await;
-    let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
+    let upstream = crate::support::Upstream::start().await;
+    let otas = Server::builder().project_domain(upstream.inside("")).start().await.unwrap();
     let clock = Clock::new();
     let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
     let session = client.open(json!({})).await.unwrap();
     clock.advance(Duration::from_secs(31 * 24 * 3600));
     otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(60)));
     let started = Instant::now();
-    let request = otas::http::get(site.inside("/")).timeout(Duration::from_secs(2));
-    let answer = session.scope(async { request.await.unwrap() }).await;
-    assert_eq!(answer.status(), 200);
-    assert!(started.elapsed() < Duration::from_secs(5), "half of its time is for the answer");
+    let request = otas::http::get(upstream.inside("/")).timeout(Duration::from_secs(2));
+    let response = session.scope(async { request.await.unwrap() }).await;
+    assert_eq!(response.status(), 200);
+    assert!(started.elapsed() < Duration::from_secs(5), "half of its time is for the response");
 }

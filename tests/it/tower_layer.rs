@@ -16,7 +16,7 @@ use otas_local::{Fault, Server};
 use serde_json::{Value, json};
 use tower::{Layer, Service, service_fn};
 
-use crate::propagate::{Frames, read};
+use crate::propagation::{Frames, read};
 use crate::support::{Upstream, otas_around};
 
 fn current() -> Option<String> {
@@ -104,10 +104,10 @@ async fn a_stream_that_carries_its_session_works_with_or_without_the_layer() {
 async fn the_layer_preserves_the_content_length_of_sized_responses() {
     let (otas, client) = otas().await;
     let url = serve(app(&client).layer(SessionLayer::new())).await;
-    let answer = reqwest::Client::new().post(format!("{url}/json")).json(&json!([1])).send().await.unwrap();
-    let length = answer.headers()["content-length"].to_str().unwrap().to_owned();
-    assert!(!answer.headers().contains_key("transfer-encoding"));
-    let body = answer.text().await.unwrap();
+    let response = reqwest::Client::new().post(format!("{url}/json")).json(&json!([1])).send().await.unwrap();
+    let length = response.headers()["content-length"].to_str().unwrap().to_owned();
+    assert!(!response.headers().contains_key("transfer-encoding"));
+    let body = response.text().await.unwrap();
     assert_eq!(length, body.len().to_string());
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body, json!({ "sent": [1], "session": otas.sessions()[0].id }));
@@ -125,12 +125,12 @@ async fn the_layer_leaves_unannotated_handlers_alone() {
 async fn concurrent_streams_each_keep_their_own_session() {
     let (otas, client) = otas().await;
     let url = serve(app(&client).layer(SessionLayer::new())).await;
-    let answers = futures_util::future::join_all((0..50).map(|_| text(format!("{url}/sse")))).await;
-    let mut answers: Vec<String> = answers;
+    let responses = futures_util::future::join_all((0..50).map(|_| text(format!("{url}/sse")))).await;
+    let mut responses: Vec<String> = responses;
     let mut expected: Vec<String> = otas.sessions().iter().map(|session| three(&session.id)).collect();
-    answers.sort();
+    responses.sort();
     expected.sort();
-    assert_eq!(answers, expected);
+    assert_eq!(responses, expected);
 }
 
 #[tokio::test]
@@ -142,9 +142,9 @@ async fn calls_made_while_streaming_belong_to_the_handlers_session() {
             async move { http::get(url).await.unwrap().bytes().await }
         }))
     }
-    let site = Upstream::start().await;
-    let (otas, client) = otas_around(&site).await;
-    let app = Router::new().route("/", get(relay)).with_state((client.clone(), site.outside("/chunk")));
+    let upstream = Upstream::start().await;
+    let (otas, client) = otas_around(&upstream).await;
+    let app = Router::new().route("/", get(relay)).with_state((client.clone(), upstream.outside("/chunk")));
     let url = serve(app.layer(SessionLayer::new())).await;
     assert_eq!(text(url).await, "hellohello");
     assert!(client.flush(std::time::Duration::from_secs(10)).await.is_ok());
@@ -160,8 +160,8 @@ async fn seen<F: Future<Output = Frames>>(handler: impl FnOnce(Frames) -> F) -> 
     let mut once = Some((handler, body));
     let mut service = SessionLayer::new().layer(service_fn(move |()| {
         let (handler, body) = once.take().unwrap();
-        let answer = handler(body);
-        async move { Ok::<_, Infallible>(::http::Response::new(answer.await)) }
+        let response = handler(body);
+        async move { Ok::<_, Infallible>(::http::Response::new(response.await)) }
     }));
     let body = service.call(()).await.unwrap().into_body();
     assert_eq!(http_body::Body::size_hint(&body).exact(), Some(4));
@@ -268,8 +268,8 @@ async fn an_unfinished_body_is_dropped_in_its_session() {
     let dropped = Arc::default();
     let mut once = Some(Probe(Arc::clone(&dropped)));
     let mut service = SessionLayer::new().layer(service_fn(|()| {
-        let answer = endless(&client, once.take().unwrap());
-        async move { Ok::<_, Infallible>(::http::Response::new(answer.await)) }
+        let response = endless(&client, once.take().unwrap());
+        async move { Ok::<_, Infallible>(::http::Response::new(response.await)) }
     }));
     drop(service.call(()).await.unwrap());
     assert_eq!(*dropped.lock().unwrap(), [Some(otas.sessions()[0].id.clone())]);

@@ -3,7 +3,7 @@
 use otas::otas_session;
 use serde_json::json;
 
-use crate::support::{Otas, here, run};
+use crate::support::{Otas, in_session, run};
 
 #[derive(Clone)]
 struct State {
@@ -15,7 +15,7 @@ struct Triple(u8, u8, u8);
 
 #[otas_session(meta = { n, a, "b": b })]
 async fn like_a_handler(Json(State { n }): Json<State>, Json((a, b)): Json<(u8, String)>) -> String {
-    assert!(here());
+    assert!(in_session());
     format!("{n}{a}{b}")
 }
 
@@ -29,7 +29,7 @@ async fn patterns(
     &z: &u8,
     Triple(x, ..): Triple,
 ) -> usize {
-    assert!(here());
+    assert!(in_session());
     l += q + w.0 + p + s + z + x;
     usize::from(l) + r.len()
 }
@@ -39,29 +39,29 @@ async fn mutable(mut a: String) -> String {
     fn change(text: &mut String) {
         text.push('!');
     }
-    assert!(here());
+    assert!(in_session());
     change(&mut a);
     a
 }
 
 #[otas_session]
 async fn ignored(_: String, _: u8, _x: u8) -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session]
 async fn with_attributes(#[cfg(any())] x: NoSuchType, #[allow(unused)] z: u8) -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session(meta = { r#match, "same": r#match })]
 async fn r#type(r#match: u8) -> u8 {
-    r#match + u8::from(here())
+    r#match + u8::from(in_session())
 }
 
 #[otas_session]
 async fn opaque(text: impl Into<String>, f: impl Fn(u8) -> u8) -> String {
-    assert!(here());
+    assert!(in_session());
     text.into() + &f(1).to_string()
 }
 
@@ -73,7 +73,7 @@ async fn pointers(
     (a, b, c): (u8, u8, u8),
     words: &[&str],
 ) -> usize {
-    assert!(here());
+    assert!(in_session());
     let _ = out.write_str("x");
     f("abc") + usize::from(g(a + b + c)) + words.len()
 }
@@ -81,7 +81,7 @@ async fn pointers(
 #[otas_session]
 #[allow(improper_ctypes_definitions)]
 pub async extern "C" fn of_another_abi(x: u8) -> u8 {
-    x + u8::from(here())
+    x + u8::from(in_session())
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn named_like_a_variable_of_ours(
     x: u8,
     span: u8,
 ) -> u8 {
-    body + session + meta + client + result + fut + error + e + x + span + u8::from(here())
+    body + session + meta + client + result + fut + error + e + x + span + u8::from(in_session())
 }
 
 mod constants {
@@ -154,12 +154,12 @@ mod constants {
     #[otas_session(meta = { meta, "body": body, session })]
     pub async fn named_like_ours() -> bool {
         let _ = prepared;
-        here() && meta + body + session == 6
+        in_session() && meta + body + session == 6
     }
 
     #[otas_session(client = client, meta = { meta, "body": body, session })]
     pub async fn with_a_client(client: &otas::Client) -> bool {
-        here()
+        in_session()
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::Mutex;
 
 use otas::otas_session;
 
-use crate::support::{here, run};
+use crate::support::{in_session, run};
 
 #[otas_session]
 async fn early_return(x: Option<u8>) -> Option<u8> {
-    assert!(here());
+    assert!(in_session());
     let x = x?;
     if x == 0 {
         return Some(9);
@@ -26,7 +26,7 @@ async fn early_return(x: Option<u8>) -> Option<u8> {
 
 #[otas_session]
 async fn question_marks(text: &str) -> Result<u8, Box<dyn std::error::Error>> {
-    assert!(here());
+    assert!(in_session());
     let x: u8 = text.parse()?;
     Ok(x)
 }
@@ -47,13 +47,13 @@ async fn early_returns_question_marks_and_labels_work() {
 async fn inner_attribute() -> bool {
     #![allow(unused_variables)]
     let unused = 42;
-    here()
+    in_session()
 }
 
 #[otas_session]
 async fn inner_comment() -> bool {
     //! A comment on the function.
-    here()
+    in_session()
 }
 
 #[otas_session]
@@ -74,7 +74,7 @@ async fn items() -> usize {
             1
         };
     }
-    assert!(here());
+    assert!(in_session());
     Inner(SIZE).get() + helper().len() + one!()
 }
 
@@ -90,7 +90,7 @@ async fn the_body_may_contain_items_and_inner_attributes() {
 
 #[otas_session]
 async fn temporary_at_the_end(text: &Mutex<String>) -> usize {
-    assert!(here());
+    assert!(in_session());
     text.lock().expect("not poisoned").len()
 }
 
@@ -128,7 +128,7 @@ struct Parts {
 impl Parts {
     #[otas_session(meta = { "a": self.a })]
     async fn takes_a_part(self) -> String {
-        assert!(here());
+        assert!(in_session());
         let a = self.a;
         tokio::task::yield_now().await;
         a
@@ -137,7 +137,7 @@ impl Parts {
 
 #[otas_session]
 async fn takes_a_part(Parts { a, .. }: Parts) -> String {
-    assert!(here());
+    assert!(in_session());
     a
 }
 
@@ -162,13 +162,13 @@ async fn statements(x: u8) -> bool {
     };
     match x {
         0 => false,
-        _ => here(),
+        _ => in_session(),
     }
 }
 
 #[otas_session]
 async fn attribute_at_the_end() -> bool {
-    assert!(here());
+    assert!(in_session());
     #[allow(unused_parens)]
     (true)
 }
@@ -197,7 +197,7 @@ async fn every_kind_of_statement_and_tail_expression_works() {
 
 #[otas_session(meta = { n })]
 async fn recursive(n: u8) -> u8 {
-    if n == 0 { u8::from(here()) } else { 1 + Box::pin(recursive(n - 1)).await }
+    if n == 0 { u8::from(in_session()) } else { 1 + Box::pin(recursive(n - 1)).await }
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn tokio_macros() -> u8 {
         x = pinned => x,
         () = std::future::pending() => 0,
     };
-    let (a, b) = tokio::join!(async { u8::from(here()) }, async { u8::from(here()) });
+    let (a, b) = tokio::join!(async { u8::from(in_session()) }, async { u8::from(in_session()) });
     let closure = async |x: u8| x + 1;
     let Some(c) = Some(closure(1).await) else { return 0 };
     if let Some(d) = Some(1)
@@ -230,7 +230,7 @@ async fn select_and_join_in_the_body_see_the_session() {
 
 #[otas_session]
 async fn awaits_in_its_meta() -> bool {
-    here()
+    in_session()
 }
 
 mod shadowed_by_a_glob {
@@ -249,7 +249,7 @@ mod shadowed_by_a_glob {
     pub async fn glob() -> Foo {
         #[allow(unused_imports)]
         use other::Bar::*;
-        here()
+        in_session()
     }
 }
 

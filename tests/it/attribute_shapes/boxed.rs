@@ -5,13 +5,13 @@ use std::pin::Pin;
 
 use otas::otas_session;
 
-use crate::support::{here, run};
+use crate::support::{in_session, run};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 #[otas_session(meta = { x })]
 fn block_alone(x: u8) -> Pin<Box<dyn Future<Output = u8> + Send>> {
-    Box::pin(async move { x + u8::from(here()) })
+    Box::pin(async move { x + u8::from(in_session()) })
 }
 
 #[otas_session(meta = { n })]
@@ -20,7 +20,7 @@ fn leading_statements(x: &str) -> Pin<Box<dyn Future<Output = usize> + Send + '_
     if n > 100 {
         panic!("too long");
     }
-    Box::pin(async move { n + usize::from(here()) })
+    Box::pin(async move { n + usize::from(in_session()) })
 }
 
 #[otas_session]
@@ -29,13 +29,13 @@ fn whole_path(
 ) -> ::std::pin::Pin<::std::boxed::Box<dyn Future<Output = Result<u8, std::num::ParseIntError>> + Send>> {
     ::std::boxed::Box::pin(async move {
         let one: u8 = "1".parse()?;
-        Ok(x + one + u8::from(here()))
+        Ok(x + one + u8::from(in_session()))
     })
 }
 
 #[otas_session]
 fn by_alias(x: &u8) -> BoxFuture<'_, u8> {
-    Box::pin(async move { *x + u8::from(here()) })
+    Box::pin(async move { *x + u8::from(in_session()) })
 }
 
 #[otas_session]
@@ -43,7 +43,7 @@ fn with_an_inner_attribute(x: u8) -> BoxFuture<'static, u8> {
     #![allow(unused_variables)]
     Box::pin(async move {
         let unused = 0;
-        x + u8::from(here())
+        x + u8::from(in_session())
     })
 }
 
@@ -51,28 +51,28 @@ type Output = u8;
 
 #[otas_session]
 fn by_alias_of_a_type_named_output(x: u8) -> BoxFuture<'static, Output> {
-    Box::pin(async move { x + u8::from(here()) })
+    Box::pin(async move { x + u8::from(in_session()) })
 }
 
 #[otas_session(meta = { x })]
 fn opaque(x: u8) -> impl Future<Output = u8> + Send {
-    async move { x + u8::from(here()) }
+    async move { x + u8::from(in_session()) }
 }
 
 #[otas_session]
 fn opaque_without_move<'a>(x: &'a [u8]) -> impl Future<Output = usize> + 'a {
-    async { x.len() + usize::from(here()) }
+    async { x.len() + usize::from(in_session()) }
 }
 
 #[otas_session]
 fn boxed_without_move<'a>(x: &'a [u8]) -> Pin<Box<dyn Future<Output = usize> + 'a>> {
     let y = x;
-    Box::pin(async { y.len() + usize::from(here()) })
+    Box::pin(async { y.len() + usize::from(in_session()) })
 }
 
 #[otas_session(on_error = fail)]
 fn failing() -> Pin<Box<dyn Future<Output = Result<u8, otas::Error>> + Send>> {
-    Box::pin(async move { Ok(u8::from(here())) })
+    Box::pin(async move { Ok(u8::from(in_session())) })
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ fn of_two_types(early: bool) -> Pin<Box<dyn Future<Output = Box<dyn std::fmt::Di
         if early {
             return Box::new(1u8);
         }
-        Box::new(here())
+        Box::new(in_session())
     })
 }
 

@@ -29,12 +29,12 @@ mod shadowed_prelude {
 
     #[otas_session(meta = { "a": 1, "nested": { "b": [1, null] } })]
     pub async fn body() -> bool {
-        crate::support::here()
+        crate::support::in_session()
     }
 
     #[otas_session(on_error = fail)]
     pub async fn fails() -> ::core::result::Result<bool, ::otas::Error> {
-        ::core::result::Result::Ok(crate::support::here())
+        ::core::result::Result::Ok(crate::support::in_session())
     }
 }
 
@@ -51,7 +51,7 @@ mod shadowed_crates {
 
     #[otas_session(meta = { "a": 1, key() : 2 })]
     pub async fn body() -> bool {
-        crate::support::here()
+        crate::support::in_session()
     }
 
     fn key() -> &'static str {
@@ -64,12 +64,12 @@ mod without_prelude {
 
     #[::otas::otas_session(meta = { x, "list": [x, { "a": null }] })]
     pub async fn body(x: u8) -> bool {
-        x == 1 && crate::support::here()
+        x == 1 && crate::support::in_session()
     }
 
     #[::otas::otas_session(on_error = fail)]
     pub async fn fails() -> ::std::result::Result<bool, ::otas::Error> {
-        ::std::result::Result::Ok(crate::support::here())
+        ::std::result::Result::Ok(crate::support::in_session())
     }
 }
 
@@ -105,7 +105,7 @@ mod shadowed_macros {
 
     #[otas_session(meta = { "a": [1, 2], "b": { "c": null } })]
     pub async fn body() -> bool {
-        crate::support::here()
+        crate::support::in_session()
     }
 }
 
@@ -116,12 +116,12 @@ mod renamed {
 
     #[deep::observability::otas_session(crate = self::deep::observability, meta = { "a": 1 })]
     pub async fn by_path() -> bool {
-        crate::support::here()
+        crate::support::in_session()
     }
 
     #[deep::observability::otas_session(on_error = fail, crate = deep::observability)]
     pub async fn with_a_handler() -> Result<bool, deep::observability::Error> {
-        Ok(crate::support::here())
+        Ok(crate::support::in_session())
     }
 }
 

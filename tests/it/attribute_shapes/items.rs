@@ -3,7 +3,7 @@
 use otas::otas_session;
 use serde_json::json;
 
-use crate::support::{Otas, here, run};
+use crate::support::{Otas, in_session, run};
 
 /// Documented before.
 #[must_use]
@@ -12,24 +12,24 @@ use crate::support::{Otas, here, run};
 #[cold]
 #[doc = "Documented after."]
 pub async fn with_attributes() -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session]
 #[deprecated = "an example"]
 async fn deprecated() -> bool {
-    here()
+    in_session()
 }
 
 #[cfg_attr(all(), otas_session(meta = { "from": "cfg_attr" }))]
 async fn by_cfg_attr() -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session(meta = { "order": 1 })]
 #[otas_session(meta = { "order": 2 })]
 async fn twice() -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session(
@@ -37,12 +37,12 @@ async fn twice() -> bool {
     meta = { "a": 1, },
 )]
 pub(crate) async fn in_any_order_with_a_trailing_comma() -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session()]
 async fn with_empty_parentheses() -> bool {
-    here()
+    in_session()
 }
 
 #[tokio::test]
@@ -75,8 +75,8 @@ macro_rules! writes {
     };
 }
 
-writes!(pub(crate) written, (x, _) => (u8, u8), Option<u8>, 1 + 2, "sum", { here().then_some(x) });
-writes!(written_privately, _ => u8, bool, (7,), "tuple", { here() });
+writes!(pub(crate) written, (x, _) => (u8, u8), Option<u8>, 1 + 2, "sum", { in_session().then_some(x) });
+writes!(written_privately, _ => u8, bool, (7,), "tuple", { in_session() });
 
 macro_rules! wraps {
     ($item:item) => {
@@ -87,7 +87,7 @@ macro_rules! wraps {
 
 wraps! {
     async fn whole_item(x: u8) -> bool {
-        x == 1 && here()
+        x == 1 && in_session()
     }
 }
 
@@ -103,7 +103,7 @@ macro_rules! method {
 struct Wrapped(u8);
 
 impl Wrapped {
-    method!(self, self.0 + u8::from(here()));
+    method!(self, self.0 + u8::from(in_session()));
 }
 
 macro_rules! handled {
@@ -142,7 +142,7 @@ async fn macros_can_generate_functions_and_attribute_arguments() {
 
 #[otas_session]
 async fn main() -> u8 {
-    5 + u8::from(here())
+    5 + u8::from(in_session())
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use otas::otas_session;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::support::{Otas, here};
+use crate::support::{Otas, in_session};
 
 async fn sent<F: Future>(call: F) -> Value {
     let otas = Otas::start().await.expect("a server");
@@ -75,7 +75,7 @@ fn pair<A, B>(a: A, b: B) -> (A, B) {
     r#type,
 })]
 async fn everything(key: &str, r#type: u8) {
-    assert!(here());
+    assert!(in_session());
 }
 
 trait Wider<A, B> {
@@ -189,7 +189,7 @@ impl CloneFailing for i32 {}
 async fn a_meta_over_one_mebibyte_is_replaced_by_an_error_message() {
     #[otas_session(meta = { "text": text })]
     async fn body(text: String) {
-        assert!(here());
+        assert!(in_session());
         drop(text);
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use otas::otas_session;
 
-use crate::support::{here, run};
+use crate::support::{in_session, run};
 
 #[derive(Clone, Default)]
 struct Agent {
@@ -20,52 +20,52 @@ impl Agent {
 
     #[otas_session(meta = { "name": self.name })]
     async fn by_reference(&self) -> bool {
-        here() && self.calls == 0
+        in_session() && self.calls == 0
     }
 
     #[otas_session]
     async fn by_mutable_reference(&mut self) -> bool {
         self.calls += 1;
-        here()
+        in_session()
     }
 
     #[otas_session(meta = { "calls": self.calls })]
     async fn by_value(self) -> String {
-        assert!(here());
+        assert!(in_session());
         self.name
     }
 
     #[otas_session]
     async fn by_mutable_value(mut self) -> Self {
-        self.calls = if here() { Self::LIMIT } else { 0 };
+        self.calls = if in_session() { Self::LIMIT } else { 0 };
         self
     }
 
     #[otas_session]
     async fn of_another(other: Self) -> u32 {
         let Self { calls, .. } = other;
-        calls + u32::from(here())
+        calls + u32::from(in_session())
     }
 
     #[otas_session]
     async fn shared(self: Arc<Self>) -> bool {
-        here() && self.calls == 0
+        in_session() && self.calls == 0
     }
 
     #[otas_session]
     async fn boxed(self: Box<Self>) -> bool {
-        here() && self.calls == 0
+        in_session() && self.calls == 0
     }
 
     #[otas_session]
     async fn pinned(mut self: Pin<&mut Self>) -> bool {
         self.calls += 1;
-        here()
+        in_session()
     }
 
     #[otas_session]
     async fn shared_by_reference(self: &Arc<Self>) -> bool {
-        here() && self.calls == 0
+        in_session() && self.calls == 0
     }
 
     #[otas_session]
@@ -75,26 +75,26 @@ impl Agent {
                 $agent.name
             };
         }
-        assert!(here());
+        assert!(in_session());
         let all = vec![Self::LIMIT];
         format!("{}{}{}", name!(self), self.name, all[0])
     }
 
     #[otas_session]
     async fn elided(&self) -> &str {
-        assert!(here());
+        assert!(in_session());
         &self.name
     }
 
     #[otas_session]
     async fn elided_mutable(&mut self) -> &mut String {
-        assert!(here());
+        assert!(in_session());
         &mut self.name
     }
 
     #[otas_session]
     async fn elided_in_a_path(&self) -> Named<'_> {
-        assert!(here());
+        assert!(in_session());
         Named(&self.name)
     }
 }
@@ -104,7 +104,7 @@ struct Named<'a>(&'a str);
 impl<'a> Named<'a> {
     #[otas_session(meta = { "name": self.0 })]
     async fn longer_than_self(&self) -> &'a str {
-        assert!(here());
+        assert!(in_session());
         self.0
     }
 }
@@ -114,7 +114,7 @@ struct Tuple(u8);
 impl Tuple {
     #[otas_session]
     async fn destructured(Self(x): Self) -> u8 {
-        x + u8::from(here())
+        x + u8::from(in_session())
     }
 }
 
@@ -148,24 +148,24 @@ where
     T: Send,
     [T; N]: Clone,
 {
-    N + items.to_vec().len() + usize::from(here())
+    N + items.to_vec().len() + usize::from(in_session())
 }
 
 #[otas_session]
 async fn higher_ranked<F: for<'a> Fn(&'a str) -> &'a str>(f: F) -> String {
-    assert!(here());
+    assert!(in_session());
     f(" x ").to_string()
 }
 
 #[otas_session(meta = { x })]
 async fn named_lifetime<'a>(x: &'a str, _y: &str) -> &'a str {
-    assert!(here());
+    assert!(in_session());
     x
 }
 
 #[otas_session]
 async fn elided_lifetime(x: &str) -> &str {
-    assert!(here());
+    assert!(in_session());
     x
 }
 
@@ -199,7 +199,7 @@ impl Tool for Count {
     #[otas_session(meta = { x })]
     async fn declared(&self, x: &str) -> usize {
         tokio::task::yield_now().await;
-        x.len() + usize::from(here())
+        x.len() + usize::from(in_session())
     }
 
     fn out(&self) -> Vec<usize> {
@@ -209,13 +209,13 @@ impl Tool for Count {
 
 #[otas_session]
 async fn associated<T: Tool>(tool: T) -> <T as Tool>::Out {
-    assert!(here());
+    assert!(in_session());
     tool.out()
 }
 
 #[otas_session]
 async fn associated_in_a_result<T: Tool>(tool: T) -> Result<Vec<T::Out>, Box<dyn std::error::Error>> {
-    assert!(here());
+    assert!(in_session());
     Ok(vec![tool.out()])
 }
 
@@ -226,7 +226,7 @@ trait Defaulted {
     where
         Self: Sized,
     {
-        here()
+        in_session()
     }
 }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use otas::otas_session;
 
-use crate::support::{here, run};
+use crate::support::{in_session, run};
 
 struct Wrapper<T>(T);
 type Alias<T> = Result<T, io::Error>;
@@ -15,61 +15,61 @@ type Whole = Result<u8, Box<dyn std::error::Error>>;
 
 #[otas_session]
 async fn opaque() -> impl Display {
-    assert!(here());
+    assert!(in_session());
     "a"
 }
 
 #[otas_session]
 async fn opaque_in_a_result() -> Result<impl Iterator<Item = i32>, ()> {
-    assert!(here());
+    assert!(in_session());
     Ok([1, 2].into_iter())
 }
 
 #[otas_session]
 async fn opaque_in_a_wrapper() -> Wrapper<impl Display + Send + 'static> {
-    assert!(here());
+    assert!(in_session());
     Wrapper(1)
 }
 
 #[otas_session]
 async fn opaque_in_a_tuple() -> Option<(impl Display, impl Fn(u8) -> u8)> {
-    assert!(here());
+    assert!(in_session());
     Some(("a", |x| x + 1))
 }
 
 #[otas_session]
 async fn opaque_in_a_box() -> Box<impl Display> {
-    assert!(here());
+    assert!(in_session());
     Box::new(1)
 }
 
 #[otas_session]
 async fn opaque_with_an_opaque_item() -> Vec<impl Iterator<Item = impl Display + use<>> + use<>> {
-    assert!(here());
+    assert!(in_session());
     vec![[1, 2].into_iter()]
 }
 
 #[otas_session]
 async fn captures<'x, T: Display>(x: &'x T) -> impl Display + use<'x, T> {
-    assert!(here());
+    assert!(in_session());
     x
 }
 
 #[otas_session]
 async fn a_closure(k: u8) -> impl Fn(u8) -> u8 {
-    assert!(here());
+    assert!(in_session());
     move |x| x + k
 }
 
 #[otas_session]
 async fn a_future() -> impl Future<Output = u8> {
-    assert!(here());
+    assert!(in_session());
     async { 1 }
 }
 
 #[otas_session]
 async fn a_named_future() -> std::future::Ready<u8> {
-    assert!(here());
+    assert!(in_session());
     std::future::ready(1)
 }
 
@@ -146,19 +146,19 @@ async fn diverging_bodies_keep_their_return_type() {
 
 #[otas_session]
 async fn coerced_at_the_end() -> Result<Box<dyn FnOnce() + Send + Sync>, io::Error> {
-    assert!(here());
+    assert!(in_session());
     Ok(Box::new(|| ()))
 }
 
 #[otas_session]
 async fn coerced_future() -> Result<Pin<Box<dyn Future<Output = u8>>>, io::Error> {
-    assert!(here());
+    assert!(in_session());
     Ok(Box::pin(async { 1 }))
 }
 
 #[otas_session]
 async fn coerced_early(early: bool) -> Box<dyn Debug> {
-    assert!(here());
+    assert!(in_session());
     if early {
         return Box::new(1);
     }
@@ -186,32 +186,32 @@ async fn tail_expressions_and_early_returns_are_coerced() {
 
 #[otas_session]
 async fn inferred() -> Vec<u64> {
-    assert!(here());
+    assert!(in_session());
     ["1", "2"].iter().filter_map(|text| text.parse().ok()).collect()
 }
 
 #[otas_session]
 async fn inferred_error(text: &str) -> Result<u8, std::num::ParseIntError> {
-    assert!(here());
+    assert!(in_session());
     let parsed = text.parse()?;
     Ok(parsed)
 }
 
 #[otas_session]
 async fn inferred_default() -> (u8, [Option<String>; 2], Vec<u8>) {
-    assert!(here());
+    assert!(in_session());
     (Default::default(), [None, None], Vec::new())
 }
 
 #[otas_session(on_error = fail)]
 async fn by_alias(text: &str) -> Whole {
-    assert!(here());
+    assert!(in_session());
     Ok(text.parse()?)
 }
 
 #[otas_session]
 async fn by_generic_alias(fail: bool) -> Alias<u8> {
-    assert!(here());
+    assert!(in_session());
     if fail {
         Err(io::Error::other("x"))?
     }
@@ -220,7 +220,7 @@ async fn by_generic_alias(fail: bool) -> Alias<u8> {
 
 #[otas_session]
 async fn by_path() -> io::Result<u8> {
-    assert!(here());
+    assert!(in_session());
     Ok(1)
 }
 
@@ -239,19 +239,19 @@ async fn types_are_inferred_from_the_return_type() {
 
 #[otas_session]
 async fn unit() -> () {
-    assert!(here());
+    assert!(in_session());
 }
 
 #[otas_session]
 #[allow(clippy::unused_unit, unused_parens)]
 async fn unit_in_parentheses() -> (()) {
-    assert!(here());
+    assert!(in_session());
     ()
 }
 
 #[otas_session]
 async fn unit_result() -> Result<(), io::Error> {
-    assert!(here());
+    assert!(in_session());
     Ok(())
 }
 
@@ -267,7 +267,7 @@ async fn every_spelling_of_the_unit_type_works() {
 
 #[otas_session]
 async fn a_label_in_its_length() -> [u8; 'length: { break 'length 3 }] {
-    assert!(here());
+    assert!(in_session());
     [1; 3]
 }
 
@@ -280,8 +280,8 @@ macro_rules! of_type {
     };
 }
 
-of_type!(never_by_a_macro, !, panic!("{}", here()));
-of_type!(opaque_by_a_macro, impl Display, here());
+of_type!(never_by_a_macro, !, panic!("{}", in_session()));
+of_type!(opaque_by_a_macro, impl Display, in_session());
 
 #[tokio::test]
 async fn a_return_type_may_come_from_a_macro_or_contain_a_label() {
@@ -296,7 +296,7 @@ macro_rules! some_numbers {
 
 #[otas_session]
 async fn an_opaque_type_of_a_macros() -> some_numbers![] {
-    assert!(here());
+    assert!(in_session());
     [1, 2].into_iter()
 }
 
@@ -306,7 +306,7 @@ macro_rules! texts {
 
 #[otas_session]
 async fn a_macro_as_its_type() -> texts![String] {
-    assert!(here());
+    assert!(in_session());
     vec![String::new()]
 }
 

@@ -135,7 +135,7 @@ async fn a_thread_loses_the_session_unless_it_enters_it() {
     assert_eq!(thread.await.join().unwrap(), (None, Some(id), None));
 }
 
-/// Tells what is current when it is called, and when its answer is first polled.
+/// Tells what is current when it is called, and when its response is first polled.
 #[derive(Clone)]
 struct Asked;
 
@@ -179,11 +179,11 @@ async fn a_stream_polled_elsewhere_loses_the_session_unless_it_is_carried() {
 
 #[tokio::test]
 async fn a_client_bound_to_a_session_keeps_it_in_spawned_tasks() {
-    let site = Upstream::start().await;
-    let (_otas, client) = otas_around(&site).await;
+    let upstream = Upstream::start().await;
+    let (_otas, client) = otas_around(&upstream).await;
     let session = client.open(json!({})).await.unwrap();
     let (ambient, bound) = (http::client(), http::Client::bound_to(&session));
-    let url = site.inside("/");
+    let url = upstream.inside("/");
     session
         .scope(async {
             let url = url.clone();
@@ -192,16 +192,16 @@ async fn a_client_bound_to_a_session_keeps_it_in_spawned_tasks() {
                 .unwrap();
         })
         .await;
-    let tokens: Vec<bool> = site.received().iter().map(|hit| hit.token().is_some()).collect();
+    let tokens: Vec<bool> = upstream.received().iter().map(|request| request.token().is_some()).collect();
     assert_eq!(tokens, [false, true]);
 }
 
 #[tokio::test]
 async fn a_request_from_a_task_that_lost_its_session_is_counted() {
-    let site = Upstream::start().await;
-    let (_otas, client) = otas_around(&site).await;
+    let upstream = Upstream::start().await;
+    let (_otas, client) = otas_around(&upstream).await;
     let session = client.open(json!({})).await.unwrap();
-    let url = site.inside("/");
+    let url = upstream.inside("/");
     let lost = async move { http::get(url).await.unwrap().status() };
     let send = client.clone();
     session.scope(async move { tokio::spawn(async move { send.scope(lost).await }).await.unwrap() }).await;
