@@ -1,4 +1,8 @@
-//! What the attribute does around a body: opens, masks, restores, and hands failures on.
+//! What the attribute does around a body: it opens, masks and restores sessions, and passes on
+//! failures.
+
+use std::cell::Cell;
+use std::sync::Arc;
 
 use otas::{Client, Session, otas_session};
 use serde_json::{Value, json};
@@ -7,13 +11,13 @@ use crate::support::{Otas, disabled, unreachable};
 
 type Test = Result<(), otas::Error>;
 
-/// The meta of the current session, as UASAM got it.
+/// The meta of the current session.
 fn meta() -> Option<Value> {
     Session::current().map(|session| Value::Object(session.meta().clone()))
 }
 
 #[otas_session]
-async fn bare() -> Option<Value> {
+async fn without_arguments() -> Option<Value> {
     meta()
 }
 
@@ -21,7 +25,7 @@ async fn bare() -> Option<Value> {
 async fn meta_defaults_to_an_empty_object() -> Test {
     let otas = Otas::start().await?;
 
-    let seen = otas.client.scope(bare()).await;
+    let seen = otas.client.scope(without_arguments()).await;
 
     assert_eq!(seen, Some(json!({})));
     assert_eq!(otas.metas(), [json!({})]);
@@ -66,17 +70,17 @@ async fn a_nested_call_gets_its_own_session_and_then_restores_the_outer_one() ->
 #[tokio::test]
 async fn a_call_that_fails_to_open_a_session_masks_the_outer_one() -> Test {
     let otas = Otas::start().await?;
-    let broken = unreachable()?;
-    #[otas_session(client = broken)]
-    async fn inner(broken: &Client) -> bool {
+    let unreachable = unreachable()?;
+    #[otas_session(client = unreachable)]
+    async fn inner(unreachable: &Client) -> bool {
         Session::current().is_none()
     }
     #[otas_session]
-    async fn outer(broken: &Client) -> (bool, bool) {
-        (inner(broken).await, Session::current().is_some())
+    async fn outer(unreachable: &Client) -> (bool, bool) {
+        (inner(unreachable).await, Session::current().is_some())
     }
 
-    let seen = otas.client.scope(outer(&broken)).await;
+    let seen = otas.client.scope(outer(&unreachable)).await;
 
     assert_eq!(seen, (true, true));
     Ok(())
@@ -84,9 +88,9 @@ async fn a_call_that_fails_to_open_a_session_masks_the_outer_one() -> Test {
 
 #[tokio::test]
 async fn on_error_fail_returns_the_error_without_running_the_body() -> Test {
-    let ran = std::cell::Cell::new(false);
+    let ran = Cell::new(false);
     #[otas_session(client = client, on_error = fail)]
-    async fn body(client: &Client, ran: &std::cell::Cell<bool>) -> Result<u8, otas::Error> {
+    async fn body(client: &Client, ran: &Cell<bool>) -> Result<u8, otas::Error> {
         ran.set(true);
         Ok(1)
     }
@@ -126,26 +130,26 @@ async fn an_error_handler_provides_the_return_value() -> Test {
         Ok(())
     }
 
-    let (broken, off) = (unreachable()?, disabled()?);
+    let (unreachable, disabled) = (unreachable()?, disabled()?);
 
-    assert!(by_path(&broken).await.contains("UASAM"));
-    assert!(by_closure(&broken).await.is_err_and(|length| length > 0));
-    assert_eq!(by_path(&off).await, "ran");
+    assert!(by_path(&unreachable).await.contains("UASAM"));
+    assert!(by_closure(&unreachable).await.is_err_and(|length| length > 0));
+    assert_eq!(by_path(&disabled).await, "ran");
     Ok(())
 }
 
 #[tokio::test]
 async fn arguments_live_until_the_error_handler_has_returned() -> Test {
-    #[otas_session(client = client, on_error = |_| std::sync::Arc::strong_count(&seen))]
-    async fn body(client: &Client, seen: std::sync::Arc<()>, given: std::sync::Arc<()>) -> usize {
-        drop(given);
+    #[otas_session(client = client, on_error = |_| Arc::strong_count(&seen))]
+    async fn body(client: &Client, seen: Arc<()>, unused: Arc<()>) -> usize {
+        drop(unused);
         0
     }
-    let given = std::sync::Arc::new(());
+    let shared = Arc::new(());
 
-    // Here, and as both arguments.
-    assert_eq!(body(&unreachable()?, given.clone(), given.clone()).await, 3);
-    assert_eq!(std::sync::Arc::strong_count(&given), 1);
+    // The variable and both arguments.
+    assert_eq!(body(&unreachable()?, shared.clone(), shared.clone()).await, 3);
+    assert_eq!(Arc::strong_count(&shared), 1);
     Ok(())
 }
 
@@ -166,11 +170,11 @@ async fn when_disabled_the_body_runs_and_meta_is_not_evaluated() -> Test {
     async fn keyed() -> Result<bool, otas::Error> {
         Ok(Session::current().is_none())
     }
-    let off = disabled()?;
+    let disabled = disabled()?;
 
-    assert!(named(&off).await?);
-    assert!(off.scope(surrounding()).await?);
-    assert!(off.scope(keyed()).await?);
+    assert!(named(&disabled).await?);
+    assert!(disabled.scope(surrounding()).await?);
+    assert!(disabled.scope(keyed()).await?);
     Ok(())
 }
 

@@ -1,16 +1,21 @@
 //! Shared fixtures: clients of a local OTAS, HTTP servers to call, and the library's warnings.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, Once};
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use otas::{Client, Config, ConfigBuilder, Result, Session};
+use http_body::{Body, Frame, SizeHint};
+use otas::{Client, Config, ConfigBuilder, Result, Session, SessionId};
 use otas_local::Server;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
@@ -161,6 +166,53 @@ pub async fn fetch(url: impl Into<String>) -> String {
 /// A current-thread runtime with timers and I/O.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// A body of two data frames and a trailer that records the current session at each poll.
+pub struct Frames {
+    remaining: u8,
+    pub seen: Arc<Mutex<Vec<Option<SessionId>>>>,
+}
+
+impl Frames {
+    pub fn new() -> Self {
+        Self { remaining: 3, seen: Arc::default() }
+    }
+}
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.seen.lock().unwrap().push(Session::current().map(|session| session.id()));
+        self.remaining = self.remaining.saturating_sub(1);
+        let trailers = || [(::http::HeaderName::from_static("checksum"), "7".parse().unwrap())].into_iter().collect();
+        Poll::Ready(match self.remaining {
+            0 => Some(Ok(Frame::trailers(trailers()))),
+            _ => Some(Ok(Frame::data(Bytes::from_static(b"ab")))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(4)
+    }
+}
+
+/// Reads a body to its end, and returns its length and whether the trailer arrived.
+pub async fn read_to_end(body: impl Body<Data = Bytes, Error = Infallible>) -> (usize, bool) {
+    let mut body = pin!(body);
+    let (mut length, mut has_trailer) = (0, false);
+    while !body.is_end_stream() {
+        let Some(Ok(frame)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await else { break };
+        length += frame.data_ref().map_or(0, Bytes::len);
+        has_trailer |= frame.trailers_ref().is_some_and(|trailers| trailers["checksum"] == "7");
+    }
+    (length, has_trailer)
 }
 
 /// A temporary file, removed when dropped.

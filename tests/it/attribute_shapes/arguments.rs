@@ -1,4 +1,4 @@
-//! Patterns and types of arguments, and names of any kind.
+//! Arguments: patterns, types, and names that could clash with the expansion.
 
 use otas::otas_session;
 use serde_json::json;
@@ -14,7 +14,7 @@ struct Json<T>(T);
 struct Triple(u8, u8, u8);
 
 #[otas_session(meta = { n, a, "b": b })]
-async fn like_a_handler(Json(State { n }): Json<State>, Json((a, b)): Json<(u8, String)>) -> String {
+async fn extractors(Json(State { n }): Json<State>, Json((a, b)): Json<(u8, String)>) -> String {
     assert!(in_session());
     format!("{n}{a}{b}")
 }
@@ -80,14 +80,14 @@ async fn pointers(
 
 #[otas_session]
 #[allow(improper_ctypes_definitions)]
-pub async extern "C" fn of_another_abi(x: u8) -> u8 {
+pub async extern "C" fn another_abi(x: u8) -> u8 {
     x + u8::from(in_session())
 }
 
 #[tokio::test]
 async fn argument_patterns_are_preserved() {
     run(async {
-        assert_eq!(like_a_handler(Json(State { n: 1 }), Json((2, String::from("c")))).await, "12c");
+        assert_eq!(extractors(Json(State { n: 1 }), Json((2, String::from("c")))).await, "12c");
         let sum = patterns((1, String::from("ab")), 1, (1, 9), [1, 1], &1, Triple(1, 2, 3)).await;
         assert_eq!(sum, 9);
         assert_eq!(mutable(String::from("a")).await, "a!");
@@ -103,24 +103,24 @@ async fn every_argument_type_is_supported() {
     run(async {
         assert_eq!(opaque("a", |x| x + 1).await, "a2");
         assert_eq!(pointers(&str::len, &mut out, |x| x, (1, 2, 3), &["a"]).await, 10);
-        assert_eq!(of_another_abi(1).await, 2);
+        assert_eq!(another_abi(1).await, 2);
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_raw_identifier_becomes_a_key_without_its_prefix() {
-    let otas = Otas::start().await.expect("a server");
+    let otas = Otas::start().await.unwrap();
 
     assert_eq!(otas.client.scope(r#type(1)).await, 2);
 
     assert_eq!(otas.metas(), [json!({ "match": 1, "same": 1 })]);
 }
 
-/// Names that an expansion could use for itself.
+/// Names that the expansion might use itself.
 #[otas_session(meta = { body, session, meta, client, result, fut, error, e, x, span })]
 #[allow(clippy::too_many_arguments, clippy::many_single_char_names)]
-async fn named_like_a_variable_of_ours(
+async fn clashing_variables(
     body: u8,
     session: u8,
     meta: u8,
@@ -136,7 +136,7 @@ async fn named_like_a_variable_of_ours(
 }
 
 mod constants {
-    //! A `let` or a pattern of the same name would be read as the constant.
+    //! In a pattern, a name in the expansion would refer to the constant.
     #![allow(non_upper_case_globals, dead_code)]
     use super::*;
 
@@ -152,7 +152,7 @@ mod constants {
     const prepared: u8 = 0;
 
     #[otas_session(meta = { meta, "body": body, session })]
-    pub async fn named_like_ours() -> bool {
+    pub async fn clashing_constants() -> bool {
         let _ = prepared;
         in_session() && meta + body + session == 6
     }
@@ -165,11 +165,11 @@ mod constants {
 
 #[tokio::test]
 async fn user_variables_and_constants_never_clash_with_the_expansion() {
-    let otas = Otas::start().await.expect("a server");
+    let otas = Otas::start().await.unwrap();
     otas.client
         .scope(async {
-            assert_eq!(named_like_a_variable_of_ours(1, 1, 1, 1, 1, 1, 1, 1, 1, 1).await, 11);
-            assert!(constants::named_like_ours().await);
+            assert_eq!(clashing_variables(1, 1, 1, 1, 1, 1, 1, 1, 1, 1).await, 11);
+            assert!(constants::clashing_constants().await);
             assert!(constants::with_a_client(&otas.client).await);
         })
         .await;

@@ -1,4 +1,4 @@
-//! What stands in bodies.
+//! Bodies: statements, items, tail expressions and control flow.
 
 use std::sync::Mutex;
 
@@ -52,7 +52,7 @@ async fn inner_attribute() -> bool {
 
 #[otas_session]
 async fn inner_comment() -> bool {
-    //! A comment on the function.
+    //! A doc comment on the function.
     in_session()
 }
 
@@ -89,20 +89,20 @@ async fn the_body_may_contain_items_and_inner_attributes() {
 }
 
 #[otas_session]
-async fn temporary_at_the_end(text: &Mutex<String>) -> usize {
+async fn tail_temporary(text: &Mutex<String>) -> usize {
     assert!(in_session());
-    text.lock().expect("not poisoned").len()
+    text.lock().unwrap().len()
 }
 
 #[otas_session]
-async fn borrowed_temporary_at_the_end(text: &Mutex<String>) -> Option<char> {
-    text.lock().expect("not poisoned").chars().next()
+async fn borrowed_tail_temporary(text: &Mutex<String>) -> Option<char> {
+    text.lock().unwrap().chars().next()
 }
 
 #[otas_session]
-async fn guard_at_the_end_after_an_await(text: &Mutex<String>) -> usize {
+async fn guard_in_tail_after_await(text: &Mutex<String>) -> usize {
     tokio::task::yield_now().await;
-    text.lock().expect("not poisoned").len()
+    text.lock().unwrap().len()
 }
 
 #[tokio::test]
@@ -112,9 +112,9 @@ async fn temporaries_in_the_tail_expression_keep_their_lifetime() {
     }
     let text = Mutex::new(String::from("ab"));
     run(async {
-        assert_eq!(temporary_at_the_end(&text).await, 2);
-        assert_eq!(borrowed_temporary_at_the_end(&text).await, Some('a'));
-        assert_eq!(send(guard_at_the_end_after_an_await(&text)).await, 2);
+        assert_eq!(tail_temporary(&text).await, 2);
+        assert_eq!(borrowed_tail_temporary(&text).await, Some('a'));
+        assert_eq!(send(guard_in_tail_after_await(&text)).await, 2);
     })
     .await;
 }
@@ -127,7 +127,7 @@ struct Parts {
 
 impl Parts {
     #[otas_session(meta = { "a": self.a })]
-    async fn takes_a_part(self) -> String {
+    async fn moves_a_field(self) -> String {
         assert!(in_session());
         let a = self.a;
         tokio::task::yield_now().await;
@@ -136,7 +136,7 @@ impl Parts {
 }
 
 #[otas_session]
-async fn takes_a_part(Parts { a, .. }: Parts) -> String {
+async fn moves_a_field(Parts { a, .. }: Parts) -> String {
     assert!(in_session());
     a
 }
@@ -145,8 +145,8 @@ async fn takes_a_part(Parts { a, .. }: Parts) -> String {
 async fn a_field_can_be_moved_out_of_an_argument() {
     let parts = Parts { a: String::from("a"), b: String::from("b") };
     run(async {
-        assert_eq!(parts.clone().takes_a_part().await, "a");
-        assert_eq!(takes_a_part(parts.clone()).await + &parts.b, "ab");
+        assert_eq!(parts.clone().moves_a_field().await, "a");
+        assert_eq!(moves_a_field(parts.clone()).await + &parts.b, "ab");
     })
     .await;
 }
@@ -167,19 +167,19 @@ async fn statements(x: u8) -> bool {
 }
 
 #[otas_session]
-async fn attribute_at_the_end() -> bool {
+async fn attribute_on_tail() -> bool {
     assert!(in_session());
     #[allow(unused_parens)]
     (true)
 }
 
 #[otas_session]
-async fn tuple_at_the_end() -> (u8,) {
+async fn tuple_tail() -> (u8,) {
     (1,)
 }
 
 #[otas_session]
-async fn struct_at_the_end() -> Parts {
+async fn struct_tail() -> Parts {
     Parts { a: String::new(), b: String::new() }
 }
 
@@ -188,9 +188,9 @@ async fn every_kind_of_statement_and_tail_expression_works() {
     run(async {
         empty().await;
         assert!(statements(1).await);
-        assert!(attribute_at_the_end().await);
-        assert_eq!(tuple_at_the_end().await, (1,));
-        assert_eq!(struct_at_the_end().await.a, "");
+        assert!(attribute_on_tail().await);
+        assert_eq!(tuple_tail().await, (1,));
+        assert_eq!(struct_tail().await.a, "");
     })
     .await;
 }
@@ -229,7 +229,7 @@ async fn select_and_join_in_the_body_see_the_session() {
 }
 
 #[otas_session]
-async fn awaits_in_its_meta() -> bool {
+async fn without_arguments() -> bool {
     in_session()
 }
 
@@ -256,5 +256,5 @@ mod shadowed_by_a_glob {
 #[tokio::test]
 async fn a_glob_import_in_the_body_does_not_shadow_the_return_type() {
     assert!(run(shadowed_by_a_glob::glob()).await);
-    assert!(run(awaits_in_its_meta()).await);
+    assert!(run(without_arguments()).await);
 }

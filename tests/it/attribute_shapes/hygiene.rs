@@ -1,4 +1,4 @@
-//! Surroundings that shadow what an expansion could rely on.
+//! Hygiene: surroundings that shadow names the expansion might rely on.
 
 use crate::support::run;
 

@@ -1,16 +1,16 @@
-//! Attributes on the function, and macros that write it.
+//! Other attributes on the function, and macros that generate it.
 
 use otas::otas_session;
 use serde_json::json;
 
 use crate::support::{Otas, in_session, run};
 
-/// Documented before.
+/// Documented above the attribute.
 #[must_use]
 #[inline]
 #[otas_session]
 #[cold]
-#[doc = "Documented after."]
+#[doc = "Documented below the attribute."]
 pub async fn with_attributes() -> bool {
     in_session()
 }
@@ -22,7 +22,7 @@ async fn deprecated() -> bool {
 }
 
 #[cfg_attr(all(), otas_session(meta = { "from": "cfg_attr" }))]
-async fn by_cfg_attr() -> bool {
+async fn in_cfg_attr() -> bool {
     in_session()
 }
 
@@ -52,7 +52,7 @@ async fn other_attributes_are_preserved() {
         #[allow(deprecated)]
         let called = deprecated().await;
         assert!(called);
-        assert!(by_cfg_attr().await);
+        assert!(in_cfg_attr().await);
         assert!(in_any_order_with_a_trailing_comma().await);
         assert!(with_empty_parentheses().await);
     })
@@ -61,31 +61,31 @@ async fn other_attributes_are_preserved() {
 
 #[tokio::test]
 async fn the_attribute_applied_twice_opens_the_lower_session_first() {
-    let otas = Otas::start().await.expect("a server");
+    let otas = Otas::start().await.unwrap();
 
     assert!(otas.client.scope(twice()).await);
 
     assert_eq!(otas.metas(), [json!({ "order": 2 }), json!({ "order": 1 })]);
 }
 
-macro_rules! writes {
+macro_rules! function {
     ($vis:vis $name:ident, $arg:pat => $type:ty, $result:ty, $value:expr, $key:literal, $body:block) => {
         #[otas_session(meta = { $key: $value, "list": [$value] })]
         $vis async fn $name($arg: $type) -> $result $body
     };
 }
 
-writes!(pub(crate) written, (x, _) => (u8, u8), Option<u8>, 1 + 2, "sum", { in_session().then_some(x) });
-writes!(written_privately, _ => u8, bool, (7,), "tuple", { in_session() });
+function!(pub(crate) public, (x, _) => (u8, u8), Option<u8>, 1 + 2, "sum", { in_session().then_some(x) });
+function!(private, _ => u8, bool, (7,), "tuple", { in_session() });
 
-macro_rules! wraps {
+macro_rules! annotate {
     ($item:item) => {
         #[otas_session(meta = { "from": "item" })]
         $item
     };
 }
 
-wraps! {
+annotate! {
     async fn whole_item(x: u8) -> bool {
         x == 1 && in_session()
     }
@@ -119,11 +119,11 @@ handled!(|error| error.to_string(), client, String);
 
 #[tokio::test]
 async fn macros_can_generate_functions_and_attribute_arguments() {
-    let otas = Otas::start().await.expect("a server");
+    let otas = Otas::start().await.unwrap();
     otas.client
         .scope(async {
-            assert_eq!(written((1, 2)).await, Some(1));
-            assert!(written_privately(1).await);
+            assert_eq!(public((1, 2)).await, Some(1));
+            assert!(private(1).await);
             assert!(whole_item(1).await);
             assert_eq!(Wrapped(1).method().await, 2);
             assert_eq!(handled(&otas.client).await, "ran");

@@ -1,4 +1,4 @@
-//! Receivers, generics and lifetimes.
+//! Receivers, generics, lifetimes and trait methods.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -42,7 +42,7 @@ impl Agent {
     }
 
     #[otas_session]
-    async fn of_another(other: Self) -> u32 {
+    async fn self_as_argument(other: Self) -> u32 {
         let Self { calls, .. } = other;
         calls + u32::from(in_session())
     }
@@ -126,7 +126,7 @@ async fn every_kind_of_receiver_is_supported() {
         assert!(agent.clone().by_mutable_reference().await);
         assert_eq!(agent.clone().by_value().await, "a");
         assert_eq!(agent.clone().by_mutable_value().await.calls, 3);
-        assert_eq!(Agent::of_another(agent.clone()).await, 1);
+        assert_eq!(Agent::self_as_argument(agent.clone()).await, 1);
         assert!(Arc::new(agent.clone()).shared().await);
         assert!(Box::new(agent.clone()).boxed().await);
         assert!(Pin::new(&mut agent.clone()).pinned().await);
@@ -186,7 +186,7 @@ async fn generics_and_lifetimes_are_preserved() {
 trait Tool {
     type Out;
 
-    fn declared(&self, x: &str) -> impl Future<Output = usize> + Send;
+    fn required(&self, x: &str) -> impl Future<Output = usize> + Send;
 
     fn out(&self) -> Self::Out;
 }
@@ -197,7 +197,7 @@ impl Tool for Count {
     type Out = Vec<usize>;
 
     #[otas_session(meta = { x })]
-    async fn declared(&self, x: &str) -> usize {
+    async fn required(&self, x: &str) -> usize {
         tokio::task::yield_now().await;
         x.len() + usize::from(in_session())
     }
@@ -219,10 +219,10 @@ async fn associated_in_a_result<T: Tool>(tool: T) -> Result<Vec<T::Out>, Box<dyn
     Ok(vec![tool.out()])
 }
 
-trait Defaulted {
+trait Provided {
     #[allow(async_fn_in_trait)]
     #[otas_session]
-    async fn by_default(&self) -> bool
+    async fn provided(&self) -> bool
     where
         Self: Sized,
     {
@@ -230,7 +230,7 @@ trait Defaulted {
     }
 }
 
-impl Defaulted for Count {}
+impl Provided for Count {}
 
 #[tokio::test]
 async fn required_and_provided_trait_methods_work() {
@@ -238,10 +238,10 @@ async fn required_and_provided_trait_methods_work() {
         future
     }
     run(async {
-        assert_eq!(send(Count.declared("abc")).await, 4);
+        assert_eq!(send(Count.required("abc")).await, 4);
         assert_eq!(associated(Count).await, [1]);
         assert!(associated_in_a_result(Count).await.is_ok());
-        assert!(Count.by_default().await);
+        assert!(Count.provided().await);
     })
     .await;
 }
@@ -254,5 +254,5 @@ async fn a_generic_call_that_owns_its_arguments_can_be_spawned() {
         value
     }
 
-    assert_eq!(tokio::spawn(run(owned(5))).await.expect("no panic"), 5);
+    assert_eq!(tokio::spawn(run(owned(5))).await.unwrap(), 5);
 }

@@ -1,4 +1,4 @@
-//! Return types: opaque, unnameable, inferred, coerced, diverging.
+//! Return types: opaque, unnameable, inferred, coerced and diverging.
 
 use std::fmt::{Debug, Display};
 use std::future::Future;
@@ -56,19 +56,19 @@ async fn captures<'x, T: Display>(x: &'x T) -> impl Display + use<'x, T> {
 }
 
 #[otas_session]
-async fn a_closure(k: u8) -> impl Fn(u8) -> u8 {
+async fn closure(k: u8) -> impl Fn(u8) -> u8 {
     assert!(in_session());
     move |x| x + k
 }
 
 #[otas_session]
-async fn a_future() -> impl Future<Output = u8> {
+async fn future() -> impl Future<Output = u8> {
     assert!(in_session());
     async { 1 }
 }
 
 #[otas_session]
-async fn a_named_future() -> std::future::Ready<u8> {
+async fn named_future() -> std::future::Ready<u8> {
     assert!(in_session());
     std::future::ready(1)
 }
@@ -90,9 +90,9 @@ async fn opaque_types_may_appear_anywhere_in_the_return_type() {
 #[tokio::test]
 async fn unnameable_types_can_be_returned() {
     run(async {
-        assert_eq!(a_closure(1).await(1), 2);
-        assert_eq!(a_future().await.await, 1);
-        assert_eq!(a_named_future().await.await, 1);
+        assert_eq!(closure(1).await(1), 2);
+        assert_eq!(future().await.await, 1);
+        assert_eq!(named_future().await.await, 1);
     })
     .await;
 }
@@ -111,7 +111,7 @@ async fn never_panics() -> ! {
 }
 
 #[otas_session]
-async fn not_written_yet(x: u8) -> Result<u8, io::Error> {
+async fn unfinished(x: u8) -> Result<u8, io::Error> {
     let _ = x;
     todo!()
 }
@@ -141,11 +141,11 @@ async fn loops_forever() {
 async fn diverging_bodies_keep_their_return_type() {
     let panicked = tokio::spawn(run(async { never_panics().await })).await;
     assert!(panicked.is_err_and(|error| error.is_panic()));
-    drop((never(), not_written_yet(1), not_implemented(), only_panics(), loops_forever()));
+    drop((never(), unfinished(1), not_implemented(), only_panics(), loops_forever()));
 }
 
 #[otas_session]
-async fn coerced_at_the_end() -> Result<Box<dyn FnOnce() + Send + Sync>, io::Error> {
+async fn coerced_tail() -> Result<Box<dyn FnOnce() + Send + Sync>, io::Error> {
     assert!(in_session());
     Ok(Box::new(|| ()))
 }
@@ -176,7 +176,7 @@ async fn coerced_early_future(early: bool) -> Pin<Box<dyn Future<Output = u8>>> 
 #[tokio::test]
 async fn tail_expressions_and_early_returns_are_coerced() {
     run(async {
-        assert!(coerced_at_the_end().await.is_ok());
+        assert!(coerced_tail().await.is_ok());
         assert_eq!(coerced_future().await.expect("ok").await, 1);
         assert_eq!(format!("{:?}{:?}", coerced_early(true).await, coerced_early(false).await), "1\"x\"");
         assert_eq!(coerced_early_future(true).await.await, 1);
@@ -266,7 +266,7 @@ async fn every_spelling_of_the_unit_type_works() {
 }
 
 #[otas_session]
-async fn a_label_in_its_length() -> [u8; 'length: { break 'length 3 }] {
+async fn label_in_length() -> [u8; 'length: { break 'length 3 }] {
     assert!(in_session());
     [1; 3]
 }
@@ -280,14 +280,14 @@ macro_rules! of_type {
     };
 }
 
-of_type!(never_by_a_macro, !, panic!("{}", in_session()));
-of_type!(opaque_by_a_macro, impl Display, in_session());
+of_type!(never_from_macro, !, panic!("{}", in_session()));
+of_type!(opaque_from_macro, impl Display, in_session());
 
 #[tokio::test]
 async fn a_return_type_may_come_from_a_macro_or_contain_a_label() {
-    assert_eq!(run(a_label_in_its_length()).await, [1; 3]);
-    assert_eq!(run(opaque_by_a_macro()).await.to_string(), "true");
-    drop(never_by_a_macro());
+    assert_eq!(run(label_in_length()).await, [1; 3]);
+    assert_eq!(run(opaque_from_macro()).await.to_string(), "true");
+    drop(never_from_macro());
 }
 
 macro_rules! some_numbers {
@@ -295,7 +295,7 @@ macro_rules! some_numbers {
 }
 
 #[otas_session]
-async fn an_opaque_type_of_a_macros() -> some_numbers![] {
+async fn opaque_type_macro() -> some_numbers![] {
     assert!(in_session());
     [1, 2].into_iter()
 }
@@ -305,13 +305,13 @@ macro_rules! texts {
 }
 
 #[otas_session]
-async fn a_macro_as_its_type() -> texts![String] {
+async fn type_macro() -> texts![String] {
     assert!(in_session());
     vec![String::new()]
 }
 
 #[tokio::test]
 async fn the_return_type_may_be_a_macro_call() {
-    assert_eq!(run(a_macro_as_its_type()).await.len(), 1);
-    assert_eq!(run(an_opaque_type_of_a_macros()).await.count(), 2);
+    assert_eq!(run(type_macro()).await.len(), 1);
+    assert_eq!(run(opaque_type_macro()).await.count(), 2);
 }
