@@ -69,7 +69,7 @@ async fn a_body_that_outlives_its_thread_is_dropped_without_panicking() -> Test 
     let thread = {
         let (client, seen) = (otas.client.clone(), Arc::clone(&seen));
         std::thread::spawn(move || {
-            // Initialized before any session, so that its destructor runs after those of the library.
+            // Initialized before any session, so its destructor runs after those of the library.
             HELD.with(|held| *held.borrow_mut() = None);
             let started = Arc::default();
             let mut call = Box::pin(hold(Probe(seen), Arc::clone(&started)));

@@ -196,8 +196,8 @@ async fn an_unusable_response_is_an_error_that_does_not_quote_it() {
 fn a_reader_needs_no_runtime_timers_and_hides_its_token() {
     let otas = runtime().block_on(Server::start()).unwrap();
     let reader = reader(&otas);
-    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let without_timers = tokio::runtime::Builder::new_current_thread().build().unwrap();
 
     assert!(!format!("{reader:?}").contains(otas.user_token()));
-    assert!(bare.block_on(reader.sessions(&otas.agent_id())).unwrap().is_empty());
+    assert!(without_timers.block_on(reader.sessions(&otas.agent_id())).unwrap().is_empty());
 }

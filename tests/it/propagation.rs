@@ -1,4 +1,4 @@
-//! Propagation: which boundaries a session crosses by itself, and what carries it across the others.
+//! Propagation: which boundaries a session crosses unaided, and what carries it across others.
 
 use std::future::{Future, poll_fn, ready};
 use std::pin::Pin;
@@ -42,6 +42,7 @@ async fn id_after_yield() -> Option<SessionId> {
 async fn await_join_select_and_timeout_keep_the_session() {
     let fixture = fixture().await;
     let id = Some(fixture.session.id());
+
     fixture
         .session
         .scope(async {
@@ -52,6 +53,7 @@ async fn await_join_select_and_timeout_keep_the_session() {
             assert_eq!(tokio::time::timeout(Duration::from_secs(60), id_after_yield()).await.unwrap(), id);
         })
         .await;
+
     assert_eq!(current_id(), None);
 }
 
@@ -59,6 +61,7 @@ async fn await_join_select_and_timeout_keep_the_session() {
 async fn buffer_unordered_and_futures_unordered_keep_the_session() {
     let fixture = fixture().await;
     let id = Some(fixture.session.id());
+
     fixture
         .session
         .scope(async {
@@ -73,7 +76,9 @@ async fn buffer_unordered_and_futures_unordered_keep_the_session() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn block_in_place_keeps_the_session() {
     let fixture = fixture().await;
+
     let found = fixture.session.scope(async { tokio::task::block_in_place(current_id) }).await;
+
     assert_eq!(found, Some(fixture.session.id()));
 }
 
@@ -81,6 +86,7 @@ async fn block_in_place_keeps_the_session() {
 async fn a_spawned_task_loses_the_session_unless_it_is_carried() {
     let fixture = fixture().await;
     let id = Some(fixture.session.id());
+
     fixture
         .session
         .scope(async {
@@ -92,6 +98,7 @@ async fn a_spawned_task_loses_the_session_unless_it_is_carried() {
             assert_eq!(inner.await.unwrap(), id);
         })
         .await;
+
     assert_eq!(tokio::spawn(id_after_yield().with_session(&fixture.session)).await.unwrap(), id);
 }
 
@@ -99,6 +106,7 @@ async fn a_spawned_task_loses_the_session_unless_it_is_carried() {
 async fn a_join_set_task_loses_the_session_unless_it_is_carried() {
     let fixture = fixture().await;
     let id = Some(fixture.session.id());
+
     fixture
         .session
         .scope(async {
@@ -107,6 +115,7 @@ async fn a_join_set_task_loses_the_session_unless_it_is_carried() {
             assert_eq!(tasks.join_next().await.unwrap().unwrap(), None);
             tasks.spawn(id_after_yield().in_current_session());
             assert_eq!(tasks.join_next().await.unwrap().unwrap(), id);
+
             let mut threads = JoinSet::new();
             threads.spawn(otas::spawn_blocking(current_id));
             assert_eq!(threads.join_next().await.unwrap().unwrap().unwrap(), id);
@@ -118,6 +127,7 @@ async fn a_join_set_task_loses_the_session_unless_it_is_carried() {
 async fn a_blocking_task_loses_the_session_unless_it_is_carried() {
     let fixture = fixture().await;
     let id = Some(fixture.session.id());
+
     fixture
         .session
         .scope(async {
@@ -265,14 +275,14 @@ async fn a_carried_future_is_dropped_in_its_session() {
     let fixture = fixture().await;
     let id = Some(fixture.session.id());
     let seen = Arc::default();
-    let holds = |probe: Probe| async move {
+    let hold = |probe: Probe| async move {
         let _probe = probe;
         yield_now().await;
     };
 
-    holds(Probe(Arc::clone(&seen))).with_session(&fixture.session).await;
-    drop(holds(Probe(Arc::clone(&seen))).with_session(&fixture.session));
-    let mut started = Box::pin(holds(Probe(Arc::clone(&seen))).with_session(&fixture.session));
+    hold(Probe(Arc::clone(&seen))).with_session(&fixture.session).await;
+    drop(hold(Probe(Arc::clone(&seen))).with_session(&fixture.session));
+    let mut started = Box::pin(hold(Probe(Arc::clone(&seen))).with_session(&fixture.session));
     assert!(poll_fn(|cx| Poll::Ready(started.as_mut().poll(cx))).await.is_pending());
     drop(started);
 
@@ -288,6 +298,7 @@ async fn a_panic_inside_a_carried_session_restores_the_outer_one() {
             let panics = async { panic!("on purpose") };
             let joined = tokio::spawn(panics.with_session(&fixture.session)).await;
             assert!(joined.unwrap_err().is_panic());
+
             let entered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 fixture.session.in_scope(|| panic!("on purpose"));
             }));

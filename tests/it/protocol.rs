@@ -53,7 +53,7 @@ impl LocalOtas {
         Self { server, http: Client::builder().redirect(redirect::Policy::none()).build().unwrap() }
     }
 
-    /// Creates a user, a project with an SDK key, and two agents, through the servers' own endpoints.
+    /// Creates a user, a project with an SDK key, and two agents, through the public endpoints.
     async fn new_account(&self, expired: &str) -> Placeholders {
         let random = uuid::Uuid::new_v4;
         let email = format!("{}@example.com", random().simple());
@@ -87,8 +87,9 @@ impl LocalOtas {
         ])
     }
 
-    /// The key, id and session token of a new agent. One generated key in seven can never work, so this
-    /// retries until one does.
+    /// The key, id and session token of a new agent.
+    ///
+    /// Retries until the key works, since one generated key in seven never does.
     async fn new_agent(&self, owner: &[(&str, &str)]) -> (String, String, String) {
         loop {
             let fields = json!({"agent_name": "a", "agent_description": "d", "agent_provider": "x"});

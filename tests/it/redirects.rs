@@ -19,7 +19,7 @@ async fn session(client: &Client) -> Session {
     client.open(serde_json::json!({})).await.unwrap()
 }
 
-/// Sends a request in a session, and returns what reached the upstream and the token of the session.
+/// Sends a request in a session, and returns what the upstream received and the session's token.
 async fn send(method: Method, url: impl Fn(&Upstream) -> String) -> (Vec<Received>, String) {
     let upstream = Upstream::start().await;
     let (_otas, client) = otas_around(&upstream).await;

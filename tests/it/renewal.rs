@@ -14,8 +14,10 @@ use crate::support::{Upstream, client_with, fetch};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How long the server's tokens live. Only the client's clock is advanced, so the server still accepts
-/// an old token; and by less than the age at which undelivered events expire.
+/// How long the server's tokens live.
+///
+/// Only the client's clock is advanced, so the server still accepts an old token. It is advanced by
+/// less than the age at which undelivered events expire.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(4 * 60);
 
 /// A session, and everything that renews it.
@@ -61,7 +63,7 @@ impl Fixture {
         }
     }
 
-    /// Sends concurrent requests within the domain, and returns the sessions that their tokens belong to.
+    /// Sends concurrent requests within the domain, and returns the sessions of their tokens.
     async fn send_requests(&self, count: usize) -> HashSet<Option<String>> {
         let url = self.upstream.inside("/");
         let sent = self.upstream.received().len();

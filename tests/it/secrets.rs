@@ -66,7 +66,7 @@ async fn no_planted_secret_reaches_brain() {
 
 /// Tests whether `T` implements a trait.
 ///
-/// An inherent constant, available if its bound holds, takes precedence over the one from [`Fallback`].
+/// An inherent constant, available if its bound holds, takes precedence over that of [`Fallback`].
 struct Implements<T>(PhantomData<T>);
 
 trait Fallback {

@@ -1,4 +1,4 @@
-//! Opening sessions: each call opens its own, and a failure is reported clearly and harms no caller.
+//! Opening sessions: each call opens its own, and failures are clear and harm no caller.
 
 use std::error::Error as _;
 use std::time::{Duration, Instant, SystemTime};
@@ -100,7 +100,7 @@ async fn an_invalid_meta_is_replaced_by_an_error_message_by_default() {
     }
     let (otas, client) = start_otas().await;
 
-    assert!(client.scope(run("no object")).await);
+    assert!(client.scope(run("not an object")).await);
 
     let meta = otas.sessions().remove(0).meta;
     assert!(meta["otas.meta_error"].as_str().unwrap().contains("object"), "{meta}");

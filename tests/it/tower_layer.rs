@@ -80,20 +80,20 @@ fn three_times(id: &str) -> String {
 #[tokio::test]
 async fn a_streamed_body_keeps_its_session_only_with_the_layer() {
     let (otas, client) = start_otas().await;
-    let bare = serve(app(&client)).await;
+    let plain = serve(app(&client)).await;
     let layered = serve(app(&client).layer(SessionLayer::new())).await;
 
-    assert_eq!(get_text(format!("{bare}/sse")).await, three_times("none"));
+    assert_eq!(get_text(format!("{plain}/sse")).await, three_times("none"));
     assert_eq!(get_text(format!("{layered}/sse")).await, three_times(&otas.sessions()[1].id));
 }
 
 #[tokio::test]
 async fn a_stream_that_carries_its_session_works_with_or_without_the_layer() {
     let (otas, client) = start_otas().await;
-    let bare = serve(app(&client)).await;
+    let plain = serve(app(&client)).await;
     let layered = serve(app(&client).layer(SessionLayer::new())).await;
 
-    assert_eq!(get_text(format!("{bare}/carried")).await, three_times(&otas.sessions()[0].id));
+    assert_eq!(get_text(format!("{plain}/carried")).await, three_times(&otas.sessions()[0].id));
     assert_eq!(get_text(format!("{layered}/carried")).await, three_times(&otas.sessions()[1].id));
 }
 
@@ -196,7 +196,7 @@ async fn the_body_belongs_to_the_outermost_of_nested_calls() {
 }
 
 #[tokio::test]
-async fn the_body_belongs_to_a_plain_handlers_only_annotated_call() {
+async fn the_body_belongs_to_the_only_annotated_call_of_a_plain_handler() {
     let (_otas, client) = start_otas().await;
     let mut id = None;
     let sessions = sessions_of_body(async |body| {

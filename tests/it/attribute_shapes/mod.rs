@@ -1,7 +1,7 @@
 //! Every shape of function: each compiles under the attribute without warnings, and its body sees a
 //! session.
 #![deny(warnings)]
-// These functions are odd on purpose.
+// These functions are odd on purpose, so clippy objects to many of them.
 #![allow(clippy::all)]
 
 mod arguments;
