@@ -96,7 +96,7 @@ async fn a_timeline_lists_each_call_once_in_start_order() {
     // Completed, and so delivered, in reverse.
     late.text().await.unwrap();
     early.text().await.unwrap();
-    while !client.flush(FLUSH_TIMEOUT).await.is_ok() {}
+    while client.flush(FLUSH_TIMEOUT).await.is_err() {}
 
     let timeline = reader(&otas).timeline(&otas.agent_id(), &session.id()).await.unwrap();
 

@@ -20,7 +20,7 @@ fn is_balanced(stats: Stats) -> bool {
 /// Flushes until nothing is pending.
 async fn flush_all(client: &Client) -> Stats {
     let deadline = Instant::now() + TIMEOUT;
-    while !client.flush(Duration::from_millis(100)).await.is_ok() {
+    while client.flush(Duration::from_millis(100)).await.is_err() {
         assert!(Instant::now() < deadline, "{}", client.stats());
         assert!(is_balanced(client.stats()));
     }
