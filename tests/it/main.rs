@@ -32,5 +32,7 @@ mod delivery;
 mod audit;
 mod spans;
 
+// The local OTAS, and the workspace itself.
 mod protocol;
+mod layering;
 mod packaging;
