@@ -1,11 +1,16 @@
-//! What delivery costs.
+//! Compares delivery with a hand-written loop that sends the same POSTs at the same concurrency.
 //!
-//! `cargo bench -p otas-tests --bench delivery` brings events to a loopback Brain, beside a hand-written loop of the same POSTs at the same
-//! concurrency. With `-- memory`, which takes minutes, a million calls are made while Brain is down, by turns with calls while it is up: how
-//! much memory they take, and whether the callers become slower. Linux only.
+//! `cargo bench -p otas-tests --bench delivery` sends events to a loopback Brain, by the library and
+//! by the loop in alternating order, and prints events per second, the CPU time per event of the
+//! sending thread, and the ratio of each: above 1, the library is the faster one.
 //!
-//! Where the clock is too noisy, count instructions: `valgrind --tool=callgrind --separate-threads=yes BENCH count`, where BENCH is the built
-//! bench, tells the thread that delivers and the one that posts by hand apart.
+//! `-- memory` (takes minutes) compares a million calls while Brain is down with calls while it is up:
+//! CPU time and elapsed time per call, for which a ratio above 1 means that the outage slows callers
+//! down, and the growth of resident memory.
+//!
+//! If the clock is too noisy, count instructions: `valgrind --tool=callgrind --separate-threads=yes
+//! BENCH count`, with the path of the built bench for BENCH, reports the library's delivery thread
+//! and the thread of the loop separately. Linux only.
 
 use otas::{http, reqwest};
 
@@ -16,24 +21,27 @@ mod upstream;
 use upstream::{BODY, upstream};
 
 fn main() {
-    let is_told = |word| std::env::args().any(|argument| argument == word);
-    match () {
-        () if is_told("serve") => memory::serve(),
-        () if is_told("memory") => memory::compare(),
-        () if is_told("count") => rate::count(),
-        () => rate::compare(),
+    let has_argument = |name| std::env::args().any(|argument| argument == name);
+    if has_argument("serve") {
+        memory::serve();
+    } else if has_argument("memory") {
+        memory::compare();
+    } else if has_argument("count") {
+        rate::count();
+    } else {
+        rate::compare();
     }
 }
 
 async fn call(url: &str) -> reqwest::Result<()> {
-    let answer = http::post(url).body(&BODY[..]).header("content-type", "text/plain").send().await?;
-    answer.bytes().await.map(drop)
+    let response = http::post(url).body(&BODY[..]).header("content-type", "text/plain").send().await?;
+    response.bytes().await.map(drop)
 }
 
-/// The CPU time of a thread so far, in microseconds.
+/// The CPU time that a thread has used so far, in microseconds.
 fn cpu(task: &str) -> f64 {
-    let told = std::fs::read_to_string(format!("/proc/{task}/schedstat")).unwrap();
-    told.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e3
+    let schedstat = std::fs::read_to_string(format!("/proc/{task}/schedstat")).unwrap();
+    schedstat.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e3
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
