@@ -1,46 +1,44 @@
-//! The grammar of the attribute's arguments: `meta`, `client`, `on_error` and `crate`, each at most once, in any order.
+//! Parses the attribute's arguments: `meta`, `client`, `on_error` and `crate`, each at most once,
+//! in any order.
 
 use proc_macro2::{Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Error, Result};
 
-use crate::value::{is_assignment, is_comma, is_punct, length, tokens};
+use crate::tokens::{expr_len, is_assignment, is_comma, is_ident, is_punct, tokens};
 
-/// The arguments, as the user wrote them.
 #[derive(Default)]
 pub(crate) struct Args {
-    /// `meta = ..`
     pub(crate) meta: Option<Vec<TokenTree>>,
-    /// `client = ..`
     pub(crate) client: Option<Vec<TokenTree>>,
-    /// `on_error = ..`
     pub(crate) on_error: OnError,
-    /// `crate = ..`
-    pub(crate) path: Option<Vec<TokenTree>>,
+    /// The value of `crate = ..`.
+    path: Option<Vec<TokenTree>>,
 }
 
-/// The path of the module that holds what the expansion names. No stream: to copy one is a call to the compiler each time.
-pub(crate) struct Private(Vec<TokenTree>);
+/// What a call does if its session cannot be opened.
+#[derive(Default)]
+pub(crate) enum OnError {
+    /// Run the body without a session.
+    #[default]
+    Continue,
+    /// Return the error; the span is that of the word `fail`.
+    Fail(Span),
+    /// Return whatever this path or closure makes of the error.
+    Handler(Vec<TokenTree>),
+}
 
-impl ToTokens for Private {
+/// The path to `otas::__private`. Kept as tokens rather than a `TokenStream`, because cloning a
+/// stream is a call into the compiler.
+pub(crate) struct PrivatePath(Vec<TokenTree>);
+
+impl ToTokens for PrivatePath {
     fn to_tokens(&self, out: &mut TokenStream) {
         out.extend(self.0.iter().cloned());
     }
 }
 
-/// What becomes of a call for which no session could be opened.
-#[derive(Default)]
-pub(crate) enum OnError {
-    /// The body runs without a session.
-    #[default]
-    Continue,
-    /// The failure is the function's own.
-    Fail(Span),
-    /// A path or closure makes the function's value of it.
-    Handler(Vec<TokenTree>),
-}
-
-/// Each name with what to write, for the messages.
+/// The name of each argument, with an example for error messages.
 const NAMES: [(&str, &str); 4] = [
     ("meta", "meta = { \"key\": value }"),
     ("client", "client = CLIENT"),
@@ -49,24 +47,22 @@ const NAMES: [(&str, &str); 4] = [
 ];
 
 impl Args {
-    /// Reads what stands between the parentheses of the attribute.
     pub(crate) fn parse(input: TokenStream) -> Result<Self> {
         let input = tokens(input);
         let mut args = Self::default();
         let mut rest = &input[..];
-        let mut seen: Vec<String> = Vec::new();
+        let mut seen = Vec::new();
         while let Some(first) = rest.first() {
             let name = name(first)?;
-            let text = name.to_string();
-            let Some(&(known, example)) = NAMES.iter().find(|(known, _)| *known == text) else {
+            let Some(&(known, example)) = NAMES.iter().find(|(known, _)| name == known) else {
                 return Err(unknown(&name));
             };
             let value;
             (value, rest) = split_value(&name, example, &rest[1..])?;
-            if seen.contains(&text) {
-                return Err(Error::new(name.span(), format!("`{text}` is given twice; keep one of them")));
+            if seen.contains(&known) {
+                return Err(Error::new(name.span(), format!("duplicate argument `{known}`: keep only one")));
             }
-            seen.push(text);
+            seen.push(known);
             args.set(known, value)?;
         }
         Ok(args)
@@ -82,11 +78,11 @@ impl Args {
         Ok(())
     }
 
-    /// The path of the module that holds what the expansion names; `span` is where a mistake shows.
-    pub(crate) fn private(&self, span: Span) -> Private {
+    /// Errors about the items named through this path are reported at `span`.
+    pub(crate) fn private(&self, span: Span) -> PrivatePath {
         let mut path = self.path.clone().unwrap_or_else(|| segment("otas", span).to_vec());
         path.extend(segment("__private", span));
-        Private(path)
+        PrivatePath(path)
     }
 }
 
@@ -101,39 +97,34 @@ fn segment(name: &str, span: Span) -> [TokenTree; 3] {
 fn name(token: &TokenTree) -> Result<Ident> {
     match token {
         TokenTree::Ident(name) => Ok(name.clone()),
-        other => Err(Error::new(
-            other.span(),
-            format!("expected an argument such as `{}`; the arguments are {}", NAMES[0].1, list()),
-        )),
+        other => Err(Error::new(other.span(), format!("{}, such as `{}`", expected(), NAMES[0].1))),
     }
 }
 
-/// Takes `= value` and the comma after it.
+/// Splits `= value,` off `rest`; returns the value and what follows it.
 fn split_value<'a>(name: &Ident, example: &str, rest: &'a [TokenTree]) -> Result<(&'a [TokenTree], &'a [TokenTree])> {
-    let needs = |span, what: &str| Err(Error::new(span, format!("{what} `{name}`: write `{example}`")));
+    let no_equals = |span| Err(Error::new(span, format!("expected `=` after `{name}`: write `{example}`")));
+    let no_value = || Err(Error::new(name.span(), format!("missing value for `{name}`: write `{example}`")));
     match rest.first() {
         Some(equals) if is_punct(equals, '=') => {}
-        Some(TokenTree::Group(group)) => return needs(group.span(), "expected `=` after"),
-        Some(other) if !is_comma(other) => return needs(other.span(), "expected `=` after"),
-        _ => return needs(name.span(), "a value is missing after"),
+        Some(other) if !is_comma(other) => return no_equals(other.span()),
+        _ => return no_value(),
     }
     let rest = &rest[1..];
-    let end = length(rest);
+    let end = expr_len(rest);
     let value = &rest[..end];
     if value.is_empty() {
-        return needs(name.span(), "a value is missing after");
+        return no_value();
     }
-    missing_comma(value)?;
+    check_comma(value)?;
     Ok((value, rest.get(end + 1..).unwrap_or_default()))
 }
 
-fn named(token: &TokenTree) -> bool {
-    matches!(token, TokenTree::Ident(name) if NAMES.iter().any(|(known, _)| name == known))
-}
-
-fn missing_comma(value: &[TokenTree]) -> Result<()> {
-    let joined = (1..value.len()).find(|&at| named(&value[at]) && is_assignment(&value[at + 1..]));
-    match joined {
+/// Fails if the value runs on into another argument, for lack of a comma.
+fn check_comma(value: &[TokenTree]) -> Result<()> {
+    let is_name = |token: &TokenTree| NAMES.iter().any(|(known, _)| is_ident(token, known));
+    let next = (1..value.len()).find(|&at| is_name(&value[at]) && is_assignment(&value[at + 1..]));
+    match next {
         Some(at) => Err(Error::new(value[at].span(), format!("expected `,` before `{}`", value[at]))),
         None => Ok(()),
     }
@@ -145,7 +136,8 @@ fn on_error(value: &[TokenTree]) -> Result<OnError> {
         [TokenTree::Ident(word)] if word == "fail" => Ok(OnError::Fail(word.span())),
         [TokenTree::Literal(literal)] => Err(Error::new(
             literal.span(),
-            "`on_error` is `continue`, `fail`, or a path or closure `FnOnce(otas::Error) -> ReturnType`, without quotes",
+            "`on_error` must be `continue`, `fail`, or a function or closure \
+             `FnOnce(otas::Error) -> ReturnType`, without quotes",
         )),
         _ => Ok(OnError::Handler(value.to_vec())),
     }
@@ -156,27 +148,27 @@ fn path(value: &[TokenTree]) -> Result<Vec<TokenTree>> {
         None => Ok(value.to_vec()),
         Some(other) => Err(Error::new(
             other.span(),
-            "`crate` is the path where this crate finds `otas`, without quotes: write `crate = path::to::otas`",
+            "`crate` must be the path to `otas`, without quotes: write `crate = path::to::otas`",
         )),
     }
 }
 
 fn unknown(name: &Ident) -> Error {
     let text = name.to_string();
-    let near = |known: &str| text.starts_with(known) || distance(&text, known) <= 2;
-    let hint = match NAMES.iter().find(|(known, _)| near(known)) {
+    let is_similar = |known: &str| text.starts_with(known) || levenshtein(&text, known) <= 2;
+    let hint = match NAMES.iter().find(|(known, _)| is_similar(known)) {
         Some((known, _)) => format!("; did you mean `{known}`?"),
-        None => String::from(";"),
+        None => String::new(),
     };
-    Error::new(name.span(), format!("unknown argument `{text}`{hint} the arguments are {}", list()))
+    Error::new(name.span(), format!("unknown argument `{text}`, {}{hint}", expected()))
 }
 
-fn list() -> String {
-    NAMES.map(|(name, _)| format!("`{name}`")).join(", ")
+fn expected() -> String {
+    format!("expected one of {}", NAMES.map(|(name, _)| format!("`{name}`")).join(", "))
 }
 
-/// How many letters differ: the edit distance of Levenshtein.
-fn distance(left: &str, right: &str) -> usize {
+/// The edit distance between two words.
+fn levenshtein(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.chars().count()).collect();
     for (i, l) in left.chars().enumerate() {
         let mut diagonal = row[0];

@@ -1,23 +1,24 @@
-//! The attribute `#[otas_session]`: a shim over an ordinary function from tokens to tokens.
+//! The attribute macro `#[otas_session]`.
 //!
-//! Use it through the crate `otas`, which re-exports it: the expansion names that crate's items.
+//! Use it through the crate `otas`, which re-exports and documents it: the macro expands to paths
+//! inside that crate.
 
+mod tokens;
 mod args;
-mod value;
 mod meta;
-mod item;
-mod boxed;
+mod signature;
+mod future_fn;
 mod expand;
 
 use proc_macro2::TokenStream;
 
-/// Use it through the crate `otas`, whose items it names.
+#[expect(missing_docs, reason = "`otas` documents its re-export; rustdoc would append docs written here")]
 #[proc_macro_attribute]
 pub fn otas_session(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     session(args.into(), item.into()).into()
 }
 
-/// A mistake leaves the user's function in place, so that it is the only one that the compiler reports.
+/// On error the function is kept as written, so that the compiler reports nothing but that error.
 fn session(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(args, item.clone()).unwrap_or_else(|error| {
         let mut out = item;

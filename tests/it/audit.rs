@@ -77,7 +77,7 @@ async fn a_timeline_shows_each_call_once_in_the_order_of_starts() {
     // Completed, and so delivered, in the opposite order.
     late.text().await.unwrap();
     early.text().await.unwrap();
-    while !client.flush(SOON).await.is_ok() {}
+    while client.flush(SOON).await.is_err() {}
 
     let timeline = reader(&otas).timeline(&otas.agent_id(), &session.id()).await.unwrap();
 

@@ -11,6 +11,7 @@ mod capture;
 mod config;
 mod delivery;
 mod domain;
+mod layering;
 mod packaging;
 mod process;
 mod keys;

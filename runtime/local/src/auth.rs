@@ -16,7 +16,7 @@ pub(crate) const USER_TOKEN: &str = "X-OTAS-USER-TOKEN";
 pub(crate) const PROJECT_ID: &str = "X-OTAS-PROJECT-ID";
 pub(crate) const AGENT_ID: &str = "X-OTAS-AGENT-ID";
 
-/// The agent of the request's key, and the key's id. There is one rejection for whatever is wrong with it.
+/// The agent of the request's key, and the key's id. There is only one rejection.
 pub(crate) fn agent(state: &State, request: &Request) -> Result<(Agent, Uuid), Response> {
     let key = request.header(AGENT_KEY).unwrap_or_default();
     let agent = state.store().agent_of_key(&key, state.uasam.clock.now());

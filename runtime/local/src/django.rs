@@ -71,8 +71,8 @@ pub(crate) fn no_view(request: &Request, with_slash: bool) -> Response {
     Response::new(301, HTML, "").with_header("Location", format!("{path}/{rest}"))
 }
 
-/// The page of an uncaught exception. The servers run in debug mode, so it shows the request, secrets
-/// included.
+/// The page of an uncaught exception. As the servers run in debug mode, it shows the request and its
+/// secrets.
 pub(crate) fn crash(request: &Request, class: &str, message: &str) -> Response {
     page(request, if class == TOO_BIG { 400 } else { 500 }, class, message)
 }
@@ -88,7 +88,7 @@ fn page(request: &Request, status: u16, class: &str, message: &str) -> Response 
     Response::new(status, "text/plain; charset=utf-8", text)
 }
 
-/// A debug page as HTML, with the headers in clear text, and the body as a local variable of the view.
+/// A debug page as HTML, with the headers in clear text and the body as a local variable.
 pub(crate) fn html_page(request: &Request, status: u16, class: &str, message: &str) -> Response {
     let row =
         |(name, value): &(String, String)| format!("<tr><td>{}</td><td>'{}'</td></tr>\n", escape(name), escape(value));

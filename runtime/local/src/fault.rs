@@ -32,7 +32,7 @@ pub enum Fault {
     Reset,
     /// The request takes effect, then the connection is reset: a client that retries does it twice.
     ResetAfterEffect,
-    /// No response for this long, then the connection closes; earlier if the client gives up. No effect.
+    /// No response for this long, then the connection closes. No effect.
     Stall(Duration),
     /// The request takes effect at once, and its response follows this much later.
     Late(Duration),

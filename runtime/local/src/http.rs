@@ -113,7 +113,7 @@ impl Connection {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// The next request, and whether the connection stays open after it; `None` if the client has closed it.
+    /// The next request, and whether the connection stays open; `None` if the client has closed it.
     pub(crate) async fn read(&mut self) -> io::Result<Option<(Request, bool)>> {
         let Some(end) = self.fill_until(b"\r\n\r\n", MAX_HEAD_BYTES).await? else { return Ok(None) };
         let head: Vec<u8> = self.buffer.drain(..end).collect();

@@ -1,3 +1,5 @@
+// The front page, and the modules in reading order.
+
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 
 // What a test calls.

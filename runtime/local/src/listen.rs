@@ -20,7 +20,7 @@ use crate::received::Service;
 use crate::router::respond;
 use crate::state::{Settings, State, lock};
 
-/// Connections that may wait to be accepted: a thousand sessions opened at once must not find a full queue.
+/// Connections that may wait to be accepted, for tests that open a thousand sessions at once.
 const BACKLOG: u32 = 4096;
 
 /// JSON may be nested as deep as Python reads it, and our reader is recursive.

@@ -83,8 +83,10 @@ impl Server {
         }))
     }
 
-    /// The environment of an agent that uses this server: names and values for `Config::from_vars` of
-    /// the crate `otas`, or for [`Command::envs`](std::process::Command::envs).
+    /// The environment variables of an agent that uses this server.
+    ///
+    /// Pass them to `Config::from_vars` of the crate `otas`, or to
+    /// [`Command::envs`](std::process::Command::envs).
     ///
     /// They are `OTAS_AGENT_KEY`, `OTAS_PROJECT_ID`, `OTAS_PROJECT_DOMAIN`, `OTAS_UASAM_URL`,
     /// `OTAS_BRAIN_URL` and `OTAS_USER_TOKEN`.
@@ -111,7 +113,7 @@ impl Server {
 
     /// The agent's key: the latest one that this handle has issued.
     ///
-    /// A key issued for the agent through the HTTP endpoint revokes this one, but does not appear here.
+    /// A key issued through the HTTP endpoint revokes this one, but does not appear here.
     pub fn agent_key(&self) -> String {
         lock(&self.0.agent_key).clone()
     }
@@ -138,16 +140,16 @@ impl Server {
         &self.0.user_token
     }
 
-    /// A key for the operator's own backend (`X-OTAS-SDK-KEY`), which logs the calls within the
-    /// project's domain.
+    /// A key for the operator's backend, which logs the calls within the project's domain.
+    ///
+    /// The backend sends it as `X-OTAS-SDK-KEY`.
     pub fn sdk_key(&self) -> &str {
         &self.0.sdk_key
     }
 
-    /// The text of an `OtasAgentManifest.md`, the file that OTAS hands to operators: project, key and
-    /// domain.
+    /// The text of an `OtasAgentManifest.md`, the file that OTAS hands to operators.
     ///
-    /// It contains the agent's key.
+    /// It names the project, its domain, and the agent's key.
     pub fn manifest(&self) -> String {
         format!(
             "# OTAS Agent Manifest\n\n- **Project ID:** `{}`\n- **Agent Key:** `{}`\n- **Project Domain:** `{}` \
@@ -182,10 +184,10 @@ impl Server {
         self.0.state.store().events.values().map(Vec::len).sum()
     }
 
-    /// The requests that have reached either service, in order of arrival, including those that met a
-    /// fault.
+    /// The requests that have reached either service, in order of arrival.
     ///
-    /// Only the most recent ones are kept; see [`keep_requests`](crate::Builder::keep_requests).
+    /// They include those that met a fault.     /// Only the most recent ones are kept; see
+    /// [`keep_requests`](crate::Builder::keep_requests).
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.0.state.requests()
     }
@@ -195,10 +197,11 @@ impl Server {
         self.0.state.clear_requests();
     }
 
-    /// The id of the session that a token belongs to, for a backend under test that has received one as
-    /// `X-OTAS-AGENT-SESSION-TOKEN`.
+    /// The id of the session that a token belongs to.
     ///
-    /// `None` if Brain would reject the token: forged, malformed, expired, or from the future.
+    /// A backend under test receives the token as `X-OTAS-AGENT-SESSION-TOKEN`.
+    ///
+    /// `None` if Brain would reject it: forged, malformed, expired, or from the future.
     pub fn session_of(&self, token: &str) -> Option<String> {
         auth::bearer(&self.0.state, token).map(|bearer| bearer.session_id)
     }

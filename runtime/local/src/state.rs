@@ -1,4 +1,4 @@
-//! What both services share: settings, the store, each one's clock and faults, and the requests so far.
+//! What both services share: settings, the store, clocks and faults, and the requests so far.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -135,7 +135,7 @@ impl Store {
         (full_key, prefix)
     }
 
-    /// `now`, moved just past the previous timestamp, so that sorting by time keeps the order of arrival.
+    /// `now`, or just after the previous timestamp, so that sorting by time keeps the order of arrival.
     pub(crate) fn next_timestamp(&mut self, now: Duration) -> Duration {
         let after_last = self.last_timestamp + Duration::from_micros(1);
         // the two services' clocks may differ by a lot on purpose: do not drag one to the other

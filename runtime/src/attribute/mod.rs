@@ -148,9 +148,9 @@ pub fn fail<R: Fallible>() -> Handler<(), R> {
 
 /// A return type that can carry the failure.
 #[diagnostic::on_unimplemented(
-    message = "`on_error = fail` makes the failure the function's own, and `{Self}` cannot carry it",
+    message = "`on_error = fail` needs a return type that can hold an `otas::Error`, found `{Self}`",
     label = "cannot hold an `otas::Error`",
-    note = "write a return type `Result<_, E>` with `E: From<otas::Error>`, or map the failure yourself: `on_error = |error| ..`, or leave `on_error` out: then the body runs without a session"
+    note = "return `Result<_, E>` with `E: From<otas::Error>`, map the error with `on_error = |error| ..`, or leave `on_error` out to run the body without a session"
 )]
 pub trait Fallible {
     #[doc(hidden)]

@@ -189,6 +189,34 @@ mod tests {
     }
 
     #[test]
+    fn given_pairs_replace_the_environment_and_yield_to_the_builder() {
+        let environment = [("OTAS_DISABLED", "true"), ("OTAS_UASAM_URL", "http://environment.example")];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let pairs = [
+            ("OTAS_AGENT_KEY", "agent_a_b"),
+            ("OTAS_BRAIN_URL", "http://pairs.example"),
+            ("OTAS_PROJECT_DOMAIN", "https://pairs.example"),
+            ("OTAS_SENSITIVE_HEADERS", "x-pairs"),
+        ];
+
+        let config = ConfigBuilder::new(Env::from_pairs(environment.to_vec()))
+            .agent_key_provider(|| Ok("agent_c_d".to_owned()))
+            .brain_url("http://builder.example")
+            .sensitive_headers("x-builder")
+            .vars(pairs)
+            .vars([("OTAS_PROJECT_DOMAIN", "https://last.example")])
+            .build()
+            .unwrap();
+
+        assert!(!config.is_disabled());
+        assert_eq!(config.uasam_url().as_str(), "http://localhost:8000/");
+        assert_eq!(config.brain_url().as_str(), "http://builder.example/");
+        assert_eq!(config.domain().to_string(), "https://last.example");
+        assert_eq!(config.0.sensitive_headers, ["x-builder", "x-pairs"]);
+        assert!(builder().vars([("OTAS_DISABLED", "true")]).build().unwrap().is_disabled());
+    }
+
+    #[test]
     fn debug_shows_the_names_of_default_headers_only() {
         // Not marked sensitive, as is easily forgotten.
         let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("hunter2"))]);

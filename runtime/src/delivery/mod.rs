@@ -4,8 +4,6 @@
 mod encoder;
 mod engine;
 mod exporter;
-#[cfg(test)]
-pub(crate) mod fake;
 mod queue;
 mod retry;
 mod scheduler;

@@ -17,8 +17,6 @@
 mod build;
 mod call;
 mod encode;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

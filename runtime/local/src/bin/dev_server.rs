@@ -1,7 +1,8 @@
-//! A local OTAS for development: UASAM and Brain in one process, with a project and an agent ready to use.
+//! A local OTAS for development, with a project and an agent ready to use.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -48,14 +49,17 @@ fn options(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
     Ok(Some(options))
 }
 
-fn start(options: Options) -> std::io::Result<Server> {
+/// Runs the server until Ctrl-C.
+async fn run(options: Options) -> io::Result<()> {
     let server = Server::builder()
         .uasam_addr(options.uasam)
         .brain_addr(options.brain)
         .jwt_secret(options.jwt_secret)
         .project_domain(options.project_domain)
         .keep_requests(0);
-    tokio::runtime::Builder::new_current_thread().build()?.block_on(server.start())
+    let otas = server.start().await?; // stops when it is dropped
+    introduce(&otas);
+    tokio::signal::ctrl_c().await
 }
 
 fn introduce(otas: &Server) {
@@ -83,16 +87,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let otas = match start(options) {
-        Ok(otas) => otas,
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.and_then(|runtime| runtime.block_on(run(options))) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dev_server: {error}; choose other addresses with --uasam and --brain");
-            return ExitCode::FAILURE;
+            eprintln!("dev_server: {error}; --uasam and --brain choose other addresses");
+            ExitCode::FAILURE
         }
-    };
-    introduce(&otas);
-    loop {
-        std::thread::park(); // until Ctrl-C ends the process
     }
 }
 

@@ -1,4 +1,4 @@
-//! JSON values as Python holds and writes them, including NaN, infinities and integers of any length.
+//! JSON values as Python holds and writes them, with NaN, infinities and integers of any length.
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
@@ -13,7 +13,7 @@ pub(crate) enum Json {
     Object(Vec<(Text, Json)>),
 }
 
-/// A string. Rust's cannot hold a lone surrogate, so each is replaced by U+FFFD, and that is recorded.
+/// A string. Rust's cannot hold a lone surrogate: each becomes U+FFFD, and that is recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Text {
     pub(crate) text: String,

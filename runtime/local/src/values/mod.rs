@@ -1,7 +1,7 @@
-//! Values between JSON, Python and PostgreSQL: read, coerced, stored and written as each of them does it.
+//! Values on their way from JSON through Python to PostgreSQL, and what each does to them.
 //!
-//! `serde_json` alone would be shorter, but it cannot represent what the real servers accept or reject
-//! in documented ways: NaN and infinities, lone surrogates, integers of any length, and the order of keys.
+//! `serde_json` cannot represent all that the real servers accept, or reject in ways of their own:
+//! NaN and infinities, lone surrogates, integers of any length, and the order of keys.
 
 pub(crate) mod json;
 pub(crate) mod reader;

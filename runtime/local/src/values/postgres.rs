@@ -58,7 +58,7 @@ pub(crate) fn double(value: &Json) -> Result<f64, Refusal> {
 
 /// Whether a b-tree index can hold a text.
 ///
-/// PostgreSQL compresses a longer text before it gives up, so that it accepts some that are rejected here.
+/// PostgreSQL compresses longer texts first, and accepts some that are rejected here.
 pub(crate) fn indexable(text: &str) -> Result<(), Refusal> {
     if text.len() <= MAX_INDEXED_BYTES {
         return Ok(());
@@ -83,7 +83,7 @@ fn stored(value: &Json, depth: usize) -> Result<Json, Rejection> {
         Json::Float(value) if !value.is_finite() => {
             return Err(("invalid input syntax for type json", "Token is invalid."));
         }
-        Json::Float(value) if value.abs() >= 1e16 => Json::Int(format!("{value}")), // stored without an exponent
+        Json::Float(value) if value.abs() >= 1e16 => Json::Int(format!("{value}")),
         Json::Text(text) => Json::Text(stored_text(text)?),
         Json::List(values) => {
             Json::List(values.iter().map(|value| stored(value, depth + 1)).collect::<Result<_, _>>()?)

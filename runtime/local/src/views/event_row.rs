@@ -1,4 +1,4 @@
-//! An event as Brain stores it: the fields a body must have, what each may hold, and how it is returned.
+//! The row that Brain stores for an event: required fields, what each may hold, and their order.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) struct Source {
     pub(crate) session_id: String,
 }
 
-/// The required fields that a body lacks. A body that cannot be searched at all raises an exception.
+/// The required fields that a body lacks, or the page of an exception if it cannot be searched.
 pub(crate) fn missing(request: &Request, body: &Json) -> Result<Vec<&'static str>, Response> {
     let crash = || django::crash(request, "TypeError", "argument is not iterable");
     python::absent(&REQUIRED, body).ok_or_else(crash)

@@ -100,7 +100,9 @@ pub(crate) fn list_events(state: &State, request: &Request) -> Outcome {
     Ok(Response::json(200, listed))
 }
 
-/// The ids of the agent and project that the user may audit. UASAM decides, and Brain passes its rejection on.
+/// The ids of the agent and project that the user may audit.
+///
+/// UASAM decides, and Brain passes its rejection on.
 fn audited_agent(state: &State, request: &Request) -> Result<(Json, Json), Response> {
     for (name, status, description) in [
         (auth::USER_TOKEN, 401, "missing_user_token"),

@@ -1,4 +1,4 @@
-//! The endpoints: one function each, which takes a request and returns the response of the real service.
+//! The endpoints: one function each, from a request to the response of the real service.
 
 pub(crate) mod sessions;
 pub(crate) mod events;

@@ -1,4 +1,4 @@
-//! Responses that are not among the recorded ones: how bodies, fields, methods and paths are treated.
+//! Responses beyond the recorded ones: how bodies, fields, methods and paths are treated.
 
 use otas_local::Server;
 use serde_json::json;

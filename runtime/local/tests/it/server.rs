@@ -1,4 +1,4 @@
-//! A local OTAS within a test: it starts in any runtime, reports what it received, and leaves nothing behind.
+//! A local OTAS starts in any runtime, reports what it received, and leaves nothing behind.
 
 use std::net::TcpStream;
 use std::time::Duration;

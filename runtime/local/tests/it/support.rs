@@ -1,4 +1,4 @@
-//! A blocking HTTP client over a plain socket, which sends any bytes and shows any response unchanged.
+//! A blocking HTTP client that sends any bytes and shows any response unchanged.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

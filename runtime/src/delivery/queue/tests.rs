@@ -1,7 +1,7 @@
 //! What the queue accepts, sheds, drops and counts.
 
 use super::*;
-use crate::delivery::fake::{call, heavy_call};
+use crate::delivery::tests::{call, heavy_call};
 
 fn take_all(queue: &Queue) -> Vec<(Ticket, Box<RawCall>)> {
     let mut events = VecDeque::new();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Harness, call, encoder, id_and_sequence, seconds, sequence, status};
 use crate::delivery::engine::BATCH_WINDOW;
-use crate::delivery::fake::CountingKey;
 use crate::delivery::retry::{MAX_AGE, Outcome, TOKEN_PAUSE};
+use crate::delivery::tests::CountingKey;
 
 #[test]
 fn a_session_sends_one_event_at_a_time_in_order() {

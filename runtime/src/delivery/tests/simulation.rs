@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::{Harness, encoder, id_and_sequence, seconds, status};
 use crate::delivery::encoder::Encoder;
-use crate::delivery::fake::heavy_call;
 use crate::delivery::queue::{Envelope, MAX_EVENTS};
 use crate::delivery::retry::{MAX_AGE, Outcome};
 use crate::delivery::scheduler::InFlight;
+use crate::delivery::tests::heavy_call;
 
 /// A sequence number is the session's number times this, plus a counter.
 const PER_SESSION: u64 = 1_000_000;

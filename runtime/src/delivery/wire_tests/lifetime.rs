@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Harness, LONG, delivery, on_one_thread, threads};
+use crate::delivery::Delivery;
 use crate::delivery::exporter::{Exporter, SendFuture};
 use crate::delivery::queue::Envelope;
-use crate::delivery::{Delivery, fake};
+use crate::delivery::tests::{CountingKey, call, encoder};
 use crate::server::BackgroundRuntime;
 use otas_local::Fault;
 
@@ -103,8 +104,8 @@ impl Exporter for SilentExporter {
 #[tokio::test]
 async fn an_event_is_encoded_while_the_previous_one_awaits_its_response() {
     let encoded = Arc::new(AtomicU64::new(0));
-    let mut encoder = fake::encoder();
-    encoder.key = Arc::new(fake::CountingKey(encoded.clone()));
+    let mut encoder = encoder();
+    encoder.key = Arc::new(CountingKey(encoded.clone()));
     let runtime = BackgroundRuntime::start("otas").unwrap();
     // Both events are recorded before the worker begins.
     let recorded = Arc::new(tokio::sync::Notify::new());
@@ -117,8 +118,8 @@ async fn an_event_is_encoded_while_the_previous_one_awaits_its_response() {
         }));
     };
     let delivery = Delivery::new(encoder, Arc::new(SilentExporter), 1, || 0.0, threads(spawn));
-    delivery.record(fake::call("a", 1));
-    delivery.record(fake::call("a", 2));
+    delivery.record(call("a", 1));
+    delivery.record(call("a", 2));
     recorded.notify_one();
 
     let both = async {
@@ -140,8 +141,8 @@ impl Exporter for PanickingExporter {
 
 #[tokio::test]
 async fn a_panic_while_sending_is_counted() {
-    let delivery = Delivery::new(fake::encoder(), Arc::new(PanickingExporter), 1, || 0.0, on_one_thread());
-    delivery.record(fake::call("a", 1));
+    let delivery = Delivery::new(encoder(), Arc::new(PanickingExporter), 1, || 0.0, on_one_thread());
+    delivery.record(call("a", 1));
     assert_eq!(delivery.flush(LONG).await, Ok(()));
     assert_eq!(delivery.stats().dropped.no_response, 1);
 }

@@ -10,15 +10,15 @@ use url::Url;
 
 use super::encoder::{Encoder, Key};
 use super::exporter::BrainExporter;
-use super::{Delivery, MAX_IN_FLIGHT, Stats, Threads, fake};
+use super::tests::{call, encoder};
+use super::{Delivery, MAX_IN_FLIGHT, Stats, Threads};
 use crate::event::{CapturedBody, HeaderBlock, Hook, RawCall};
 use crate::server::{self, BackgroundRuntime};
 use crate::token::{Grant, SessionCredentials};
 use crate::wire;
 
-mod faults;
+mod brain;
 mod lifetime;
-mod storage;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -52,7 +52,7 @@ impl Harness {
     fn call_in(&self, session: &str, sequence: u64) -> RawCall {
         let token = self.credentials.token.clone();
         let credentials = Arc::new(SessionCredentials { session_id: session.into(), token });
-        RawCall { credentials, ..fake::call("", sequence) }
+        RawCall { credentials, ..call("", sequence) }
     }
 
     fn events(&self) -> Vec<ReceivedEvent> {
@@ -97,7 +97,7 @@ fn delivery(server: &Server, hook: Option<Hook>, timeout: Duration, threads: Thr
     let base: Url = server.brain_url().parse().unwrap();
     let key: Arc<dyn Key> = Arc::new(ServerKey(server.clone()));
     let exporter = BrainExporter::new(&base, timeout, timeout, key.clone());
-    let encoder = Encoder { body_limit: 100 * 1024, hook, key, ..fake::encoder() };
+    let encoder = Encoder { body_limit: 100 * 1024, hook, key, ..encoder() };
     Delivery::new(encoder, Arc::new(exporter), MAX_IN_FLIGHT, || 0.0, threads)
 }
 

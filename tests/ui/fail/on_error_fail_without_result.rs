@@ -1,6 +1,6 @@
 use otas::otas_session;
 
-struct Mine;
+struct MyError;
 
 #[otas_session(on_error = fail)]
 async fn f() -> u8 {
@@ -8,7 +8,7 @@ async fn f() -> u8 {
 }
 
 #[otas_session(on_error = fail)]
-async fn g() -> Result<u8, Mine> {
+async fn g() -> Result<u8, MyError> {
     Ok(1)
 }
 

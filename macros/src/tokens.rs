@@ -1,8 +1,9 @@
-//! Looking at tokens without parsing expressions: groups without delimiters, commas, where a value ends.
+//! Inspects raw tokens without parsing expressions: fragments, punctuation, where a value ends.
 
 use proc_macro2::{Delimiter, Group, Punct, Spacing, Span, TokenStream, TokenTree};
 
-/// The tokens of a stream. What a `macro_rules!` passed on as one fragment comes in a group without delimiters: a lone one is opened.
+/// The tokens of a stream. A `macro_rules!` passes on a fragment as a group without delimiters; if
+/// that is all there is, it is unwrapped.
 pub(crate) fn tokens(stream: TokenStream) -> Vec<TokenTree> {
     let list: Vec<TokenTree> = stream.into_iter().collect();
     match &list[..] {
@@ -11,7 +12,7 @@ pub(crate) fn tokens(stream: TokenStream) -> Vec<TokenTree> {
     }
 }
 
-/// The group that a token is, where a fragment of a `macro_rules!` may stand around it.
+/// The token as a group with this delimiter, looking through fragments of a `macro_rules!`.
 pub(crate) fn as_group(token: &TokenTree, delimiter: Delimiter) -> Option<Group> {
     match token {
         TokenTree::Group(group) if group.delimiter() == delimiter => Some(group.clone()),
@@ -27,26 +28,26 @@ pub(crate) fn is_punct(token: &TokenTree, char: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == char)
 }
 
-/// How many tokens the `#![..]` at the start of a body are.
-pub(crate) fn inner_attributes(body: &[TokenTree]) -> usize {
-    let starts = |three: &&[TokenTree]| is_punct(&three[0], '#') && is_punct(&three[1], '!');
-    3 * body.chunks_exact(3).take_while(starts).count()
-}
-
 pub(crate) fn is_comma(token: &TokenTree) -> bool {
     is_punct(token, ',')
 }
 
-pub(crate) fn is_word(token: &TokenTree, word: &str) -> bool {
-    matches!(token, TokenTree::Ident(ident) if ident == word)
+pub(crate) fn is_ident(token: &TokenTree, name: &str) -> bool {
+    matches!(token, TokenTree::Ident(ident) if ident == name)
 }
 
-/// A `=` that is not the start of `==` or `=>`.
+/// The number of tokens that the inner attributes (`#![..]`) at the start of a body take up.
+pub(crate) fn inner_attributes_len(body: &[TokenTree]) -> usize {
+    let is_attribute = |three: &&[TokenTree]| is_punct(&three[0], '#') && is_punct(&three[1], '!');
+    3 * body.chunks_exact(3).take_while(is_attribute).count()
+}
+
+/// Whether the tokens start with a `=` that is not part of `==` or `=>`.
 pub(crate) fn is_assignment(rest: &[TokenTree]) -> bool {
     matches!(rest.first(), Some(TokenTree::Punct(punct)) if punct.as_char() == '=' && punct.spacing() == Spacing::Alone)
 }
 
-/// The `>` of `->` or `=>` closes no list of generic arguments.
+/// Whether the token at `at` is the `>` of `->` or `=>`, which closes no generic arguments.
 pub(crate) fn is_arrow(tokens: &[TokenTree], at: usize) -> bool {
     at > 0
         && is_punct(&tokens[at], '>')
@@ -54,8 +55,17 @@ pub(crate) fn is_arrow(tokens: &[TokenTree], at: usize) -> bool {
             if matches!(punct.as_char(), '-' | '=') && punct.spacing() == Spacing::Joint)
 }
 
-/// A reference to the value. It spans from the first to the last token, as far as a stable compiler can say it: the `&` has the first
-/// one's span, the parentheses have the last one's.
+/// Whether the token at `at` is a `:` that is not part of `::`.
+pub(crate) fn is_single_colon(rest: &[TokenTree], at: usize) -> bool {
+    let is_joint = |token: &TokenTree| {
+        matches!(token, TokenTree::Punct(punct)
+            if punct.as_char() == ':' && punct.spacing() == Spacing::Joint)
+    };
+    is_punct(&rest[at], ':') && !is_joint(&rest[at]) && !(at > 0 && is_joint(&rest[at - 1]))
+}
+
+/// A reference to the value. Stable compilers cannot join spans, so `&` gets the span of the first
+/// token and the parentheses that of the last: errors then underline the whole value.
 pub(crate) fn borrowed(value: &[TokenTree]) -> Vec<TokenTree> {
     let first = value.first().map_or_else(Span::call_site, TokenTree::span);
     let last = value.last().map_or_else(Span::call_site, TokenTree::span);
@@ -69,17 +79,18 @@ pub(crate) fn borrowed(value: &[TokenTree]) -> Vec<TokenTree> {
 pub(crate) fn punct(char: char, span: Span) -> TokenTree {
     let mut punct = Punct::new(char, Spacing::Alone);
     punct.set_span(span);
-    TokenTree::Punct(punct)
+    punct.into()
 }
 
 pub(crate) fn group(delimiter: Delimiter, inner: impl IntoIterator<Item = TokenTree>, span: Span) -> TokenTree {
     let mut group = Group::new(delimiter, inner.into_iter().collect());
     group.set_span(span);
-    TokenTree::Group(group)
+    group.into()
 }
 
-/// The length of the value that begins here: up to a comma that is not between the `<` and `>` of generic arguments.
-pub(crate) fn length(rest: &[TokenTree]) -> usize {
+/// The number of tokens in the expression at the start of `rest`: everything up to a comma that is
+/// not between the `<` and `>` of generic arguments.
+pub(crate) fn expr_len(rest: &[TokenTree]) -> usize {
     let mut depth = 0usize;
     let mut in_type = false;
     for (at, token) in rest.iter().enumerate() {
@@ -88,7 +99,8 @@ pub(crate) fn length(rest: &[TokenTree]) -> usize {
                 ',' if depth == 0 => return at,
                 '<' if depth > 0 || in_type || opens_generics(rest, at) => depth += 1,
                 '>' if depth > 0 && !is_arrow(rest, at) => depth -= 1,
-                ':' | '>' if depth == 0 => in_type |= is_arrow(rest, at) || is_alone(rest, at),
+                // A type follows, as in `|error: otas::Error|` or `|| -> Vec<u8> { .. }`.
+                ':' | '>' if depth == 0 => in_type |= is_arrow(rest, at) || is_single_colon(rest, at),
                 '\'' => {}
                 '&' | '*' if in_type => {}
                 _ if depth == 0 => in_type = false,
@@ -101,13 +113,8 @@ pub(crate) fn length(rest: &[TokenTree]) -> usize {
     rest.len()
 }
 
-/// A `:` that is no part of `::`: a type follows, as in `|error: otas::Error|`.
-pub(crate) fn is_alone(rest: &[TokenTree], at: usize) -> bool {
-    let joint = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':' && punct.spacing() == Spacing::Joint);
-    is_punct(&rest[at], ':') && !joint(&rest[at]) && !(at > 0 && joint(&rest[at - 1]))
-}
-
-/// After `::` and where an operand is expected, `<` opens generic arguments; elsewhere it compares.
+/// Whether the `<` at `at` opens generic arguments: it does after `::` and in place of an operand;
+/// anywhere else it is a comparison.
 fn opens_generics(rest: &[TokenTree], at: usize) -> bool {
     match at.checked_sub(1).map(|before| &rest[before]) {
         None => true,
