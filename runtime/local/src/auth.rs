@@ -1,4 +1,4 @@
-//! Who is asking: the agent of a key, the session of a token, the user of a login.
+//! Identifies callers: the agent of a key, the session of a token, the user of a login.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ pub(crate) const USER_TOKEN: &str = "X-OTAS-USER-TOKEN";
 pub(crate) const PROJECT_ID: &str = "X-OTAS-PROJECT-ID";
 pub(crate) const AGENT_ID: &str = "X-OTAS-AGENT-ID";
 
-/// The agent of the request's key, and the key's id. There is one rejection for whatever is wrong with it.
+/// The agent of the request's key, and the key's id. All invalid keys get the same rejection.
 pub(crate) fn agent(state: &State, request: &Request) -> Result<(Agent, Uuid), Response> {
     let key = request.header(AGENT_KEY).unwrap_or_default();
     let agent = state.store().agent_of_key(&key, state.uasam.clock.now());
@@ -40,14 +40,14 @@ pub(crate) fn bearer(state: &State, token: &str) -> Option<Bearer> {
     Some(Bearer { session_id: claim("agent_session_id")?, agent_id: claim("agent_id")? })
 }
 
-/// The user whose token this is.
+/// The user that a token belongs to.
 pub(crate) fn user(state: &State, token: &str) -> Option<User> {
     let claims = jwt::decode(token, &state.settings.jwt_secret, state.uasam.clock.now())?;
     let id = python::uuid(claims.get("user_id")?.as_str()?)?;
     state.store().users.get(&id).cloned()
 }
 
-/// The user of the request's token, and the project it names, which must be the user's own.
+/// The user of the request's token, and the project it names, which must belong to the user.
 pub(crate) fn user_and_project(state: &State, request: &Request) -> Result<(User, Project), Response> {
     let headers = (request.header(USER_TOKEN), request.header(PROJECT_ID));
     let (Some(token), Some(project)) = headers else { return Err(Response::refusal(400, "missing_headers")) };

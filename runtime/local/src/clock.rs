@@ -23,7 +23,7 @@ impl Clock {
 /// The last second of the year 9999, where Python's calendar ends.
 const LATEST: Duration = Duration::from_secs(253_402_300_799);
 
-/// `datetime.isoformat()` in UTC: `2026-04-01T12:00:00.123456+00:00`, without the fraction if it is 0.
+/// `datetime.isoformat()` in UTC: `2026-04-01T12:00:00.123456+00:00`, without a fraction of 0.
 pub(crate) fn iso_time(since_epoch: Duration) -> String {
     let moment = UNIX_EPOCH + Duration::from_micros(since_epoch.min(LATEST).as_micros() as u64);
     let text = if since_epoch.subsec_micros() == 0 {

@@ -15,7 +15,7 @@ use crate::state::{State, lock};
 use crate::store::{Agent, KEY_LIFETIME, Project, Session, User};
 use crate::views::users;
 
-/// UASAM and Brain on two loopback ports of this process, with a user, a project and an agent.
+/// UASAM and Brain on two loopback ports, with a user, a project and an agent.
 ///
 /// Cheap to clone; both services stop when the last clone is dropped. See the [crate](crate) for an
 /// example.
@@ -83,11 +83,11 @@ impl Server {
         }))
     }
 
-    /// The environment of an agent that uses this server: names and values for `Config::from_vars` of
-    /// the crate `otas`, or for [`Command::envs`](std::process::Command::envs).
+    /// Returns the environment variables of an agent that uses this server.
     ///
-    /// They are `OTAS_AGENT_KEY`, `OTAS_PROJECT_ID`, `OTAS_PROJECT_DOMAIN`, `OTAS_UASAM_URL`,
-    /// `OTAS_BRAIN_URL` and `OTAS_USER_TOKEN`.
+    /// Pass them to `Config::from_vars` of the crate `otas`, or to
+    /// [`Command::envs`](std::process::Command::envs). They are `OTAS_AGENT_KEY`, `OTAS_PROJECT_ID`,
+    /// `OTAS_PROJECT_DOMAIN`, `OTAS_UASAM_URL`, `OTAS_BRAIN_URL` and `OTAS_USER_TOKEN`.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
             ("OTAS_UASAM_URL", self.uasam_url()),
@@ -99,55 +99,56 @@ impl Server {
         ]
     }
 
-    /// UASAM's base URL, without a trailing slash.
+    /// Returns UASAM's base URL, without a trailing slash.
     pub fn uasam_url(&self) -> String {
         self.uasam().url()
     }
 
-    /// Brain's base URL, without a trailing slash.
+    /// Returns Brain's base URL, without a trailing slash.
     pub fn brain_url(&self) -> String {
         self.brain().url()
     }
 
-    /// The agent's key: the latest one that this handle has issued.
+    /// Returns the agent key: the initial one, or the last from [`rotate_key`](Self::rotate_key).
     ///
-    /// A key issued for the agent through the HTTP endpoint revokes this one, but does not appear here.
+    /// A key issued for the agent through the HTTP endpoint revokes this one, but is not returned
+    /// here.
     pub fn agent_key(&self) -> String {
         lock(&self.0.agent_key).clone()
     }
 
-    /// The id of the agent that [`agent_key`](Self::agent_key) belongs to.
+    /// Returns the id of the agent that [`agent_key`](Self::agent_key) belongs to.
     pub fn agent_id(&self) -> String {
         self.0.agent_id.to_string()
     }
 
-    /// The id of the agent's project.
+    /// Returns the id of the agent's project.
     pub fn project_id(&self) -> String {
         self.0.project_id.to_string()
     }
 
-    /// The project's domain as it was [set](crate::Builder::project_domain); empty by default.
+    /// Returns the project domain as it was [set](crate::Builder::project_domain); empty by default.
     pub fn project_domain(&self) -> &str {
         &self.0.project_domain
     }
 
-    /// The token of the project's owner, which reads sessions and events back.
+    /// Returns the user token of the project's owner, which reads sessions and events back.
     ///
     /// The owner logs in as `operator@example.com` with the password `local-password`.
     pub fn user_token(&self) -> &str {
         &self.0.user_token
     }
 
-    /// A key for the operator's own backend (`X-OTAS-SDK-KEY`), which logs the calls within the
-    /// project's domain.
+    /// Returns a key for the operator's own backend (`X-OTAS-SDK-KEY`).
+    ///
+    /// With it, the backend logs the calls within the project domain.
     pub fn sdk_key(&self) -> &str {
         &self.0.sdk_key
     }
 
-    /// The text of an `OtasAgentManifest.md`, the file that OTAS hands to operators: project, key and
-    /// domain.
+    /// Returns the text of an `OtasAgentManifest.md`, the file that OTAS hands to operators.
     ///
-    /// It contains the agent's key.
+    /// It contains the project id, the agent key and the project domain.
     pub fn manifest(&self) -> String {
         format!(
             "# OTAS Agent Manifest\n\n- **Project ID:** `{}`\n- **Agent Key:** `{}`\n- **Project Domain:** `{}` \
@@ -158,7 +159,7 @@ impl Server {
         )
     }
 
-    /// All sessions of all agents, oldest first.
+    /// Returns all sessions of all agents, oldest first.
     pub fn sessions(&self) -> Vec<ReceivedSession> {
         let received = |session: &Session| ReceivedSession {
             id: session.id.to_string(),
@@ -169,58 +170,59 @@ impl Server {
         self.0.state.store().sessions.iter().map(received).collect()
     }
 
-    /// The events of a session in order of arrival; empty if the session is unknown.
+    /// Returns the events of a session in order of arrival; none if the session is unknown.
     ///
-    /// These are all of them, whereas Brain itself returns at most 500.
+    /// Unlike Brain itself, which returns at most 500, this returns all of them.
     pub fn events(&self, session_id: &str) -> Vec<ReceivedEvent> {
         let store = self.0.state.store();
         store.events.get(session_id).into_iter().flatten().map(|event| ReceivedEvent::new(&event.row)).collect()
     }
 
-    /// The number of events that Brain has stored, over all sessions.
+    /// Returns the number of events that Brain has stored, over all sessions.
     pub fn event_count(&self) -> usize {
         self.0.state.store().events.values().map(Vec::len).sum()
     }
 
-    /// The requests that have reached either service, in order of arrival, including those that met a
-    /// fault.
+    /// Returns the requests that have reached either service, in order of arrival.
     ///
-    /// Only the most recent ones are kept; see [`keep_requests`](crate::Builder::keep_requests).
+    /// They include those that met a fault. Only the most recent ones are kept; see
+    /// [`keep_requests`](crate::Builder::keep_requests).
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.0.state.requests()
     }
 
-    /// Forgets the requests so far.
+    /// Forgets all requests so far.
     pub fn clear_requests(&self) {
         self.0.state.clear_requests();
     }
 
-    /// The id of the session that a token belongs to, for a backend under test that has received one as
-    /// `X-OTAS-AGENT-SESSION-TOKEN`.
+    /// Returns the id of the session that a token belongs to.
     ///
-    /// `None` if Brain would reject the token: forged, malformed, expired, or from the future.
+    /// Use it in a backend under test, which receives the token as `X-OTAS-AGENT-SESSION-TOKEN`.
+    /// Returns `None` if Brain would reject the token because it is forged, malformed, expired, or
+    /// from the future.
     pub fn session_of(&self, token: &str) -> Option<String> {
         auth::bearer(&self.0.state, token).map(|bearer| bearer.session_id)
     }
 
-    /// UASAM's faults, port and clock.
+    /// Controls UASAM's faults, port and clock.
     pub fn uasam(&self) -> Control {
         Control::new(Service::Uasam, self.0.state.clone(), self.0.uasam.clone())
     }
 
-    /// Brain's faults, port and clock.
+    /// Controls Brain's faults, port and clock.
     pub fn brain(&self) -> Control {
         Control::new(Service::Brain, self.0.state.clone(), self.0.brain.clone())
     }
 
-    /// Revokes the agent's key: from now on both services reject it.
+    /// Revokes the agent key: from now on, both services reject it.
     ///
-    /// Tokens that were issued under it remain valid, together with another key.
+    /// Tokens that were issued with it remain valid, together with another key.
     pub fn revoke_key(&self) {
         self.0.state.store().revoke_keys(self.0.agent_id);
     }
 
-    /// Issues a new key for the agent, which revokes the previous one, and returns it.
+    /// Issues and returns a new agent key, which revokes the previous one.
     pub fn rotate_key(&self) -> String {
         let now = self.0.state.uasam.clock.now();
         let (key, _) = self.0.state.store().issue_key(self.0.agent_id, now, true);
@@ -242,7 +244,7 @@ impl fmt::Debug for Server {
 }
 
 impl Drop for Inner {
-    /// Stops the thread and waits for it, which takes no longer than closing its sockets.
+    /// Stops the thread and waits for it, which takes only as long as closing its sockets.
     fn drop(&mut self) {
         let _ = self.uasam.send(Command::End);
         let _ = self.brain.send(Command::End);

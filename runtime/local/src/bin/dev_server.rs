@@ -1,4 +1,4 @@
-//! A local OTAS for development: UASAM and Brain in one process, with a project and an agent ready to use.
+//! A local OTAS for development: UASAM and Brain in one process, with a project and an agent.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
@@ -27,7 +27,7 @@ struct Options {
     project_domain: String,
 }
 
-/// The options of the command line; `None` if it asks for help.
+/// Parses the command line; `None` if it asks for help.
 fn options(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
         uasam: SocketAddr::from(([127, 0, 0, 1], 8000)),

@@ -1,4 +1,4 @@
-//! JSON values as Python holds and writes them, including NaN, infinities and integers of any length.
+//! JSON values as Python holds and writes them, including NaN, infinities and long integers.
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
@@ -13,7 +13,7 @@ pub(crate) enum Json {
     Object(Vec<(Text, Json)>),
 }
 
-/// A string. Rust's cannot hold a lone surrogate, so each is replaced by U+FFFD, and that is recorded.
+/// A string. Rust strings cannot hold lone surrogates, so each becomes U+FFFD, which is recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Text {
     pub(crate) text: String,
@@ -50,7 +50,8 @@ impl Json {
         if let Json::Text(text) = self { Some(text) } else { None }
     }
 
-    /// As `json.dumps` writes it: ASCII, a space after each comma and colon, and NaN as a bare word.
+    /// Writes it as `json.dumps` does: in ASCII, with a space after each comma and colon, and NaN as
+    /// a bare word.
     pub(crate) fn write(&self, out: &mut String) {
         match self {
             Json::Null => out.push_str("null"),

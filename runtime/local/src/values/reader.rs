@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::json::{Json, Text};
 
-/// Deeper nesting raises a `RecursionError`: Python's limit is 1,000 frames, some of them the server's.
+/// Deeper nesting raises a `RecursionError`: Python's limit is 1,000 frames, and the server uses
+/// some of them.
 const MAX_DEPTH: usize = 970;
 /// Longer integers raise a `ValueError`.
 const MAX_DIGITS: usize = 4300;
@@ -254,7 +255,8 @@ impl Reader<'_> {
         Some(value)
     }
 
-    /// The character of a UTF-16 unit and the low surrogate that may follow; `None` if it is a lone surrogate.
+    /// The character of a UTF-16 unit and the low surrogate that may follow; `None` if the unit is a
+    /// lone surrogate.
     fn joined(&mut self, unit: u32) -> Option<char> {
         let after = self.at;
         if (0xD800..0xDC00).contains(&unit) && self.take("\\u") {

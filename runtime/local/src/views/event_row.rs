@@ -1,4 +1,4 @@
-//! An event as Brain stores it: the fields a body must have, what each may hold, and how it is returned.
+//! An event as Brain stores it: its required fields, what each may hold, and how it is returned.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::values::python;
 
 const REQUIRED: [&str; 5] = ["project_id", "path", "method", "status_code", "latency_ms"];
 
-/// Where an event comes from: known from key and token, never from the body.
+/// Where an event comes from. Taken from the key and token, never from the body.
 pub(crate) struct Source {
     pub(crate) project_id: String,
     pub(crate) agent_id: String,
     pub(crate) session_id: String,
 }
 
-/// The required fields that a body lacks. A body that cannot be searched at all raises an exception.
+/// The required fields that a body lacks. A body that cannot be searched raises an exception.
 pub(crate) fn missing(request: &Request, body: &Json) -> Result<Vec<&'static str>, Response> {
     let crash = || django::crash(request, "TypeError", "argument is not iterable");
     python::absent(&REQUIRED, body).ok_or_else(crash)

@@ -18,7 +18,7 @@ pub(crate) fn log_of_agent(state: &State, request: &Request) -> Outcome {
     if request.header(auth::AGENT_KEY).is_none() {
         return Err(Response::refusal(401, "missing_agent_key"));
     }
-    // Brain asks UASAM, and takes its silence for a rejection
+    // Brain asks UASAM, and treats no response as a rejection.
     let agent = if state.uasam_is_stopped() { None } else { auth::agent(state, request).ok() };
     let (agent, _) = agent.ok_or_else(|| Response::refusal(401, "invalid_or_expired_agent_key"))?;
     let bearer = bearer(state, request)?;
@@ -100,7 +100,8 @@ pub(crate) fn list_events(state: &State, request: &Request) -> Outcome {
     Ok(Response::json(200, listed))
 }
 
-/// The ids of the agent and project that the user may audit. UASAM decides, and Brain passes its rejection on.
+/// The ids of the agent and project that the user may audit. UASAM decides, and Brain passes on its
+/// rejection.
 fn audited_agent(state: &State, request: &Request) -> Result<(Json, Json), Response> {
     for (name, status, description) in [
         (auth::USER_TOKEN, 401, "missing_user_token"),

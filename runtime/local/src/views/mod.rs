@@ -1,4 +1,4 @@
-//! The endpoints: one function each, which takes a request and returns the response of the real service.
+//! The endpoints: one function each, which returns the response of the real service to a request.
 
 pub(crate) mod sessions;
 pub(crate) mod events;
