@@ -115,7 +115,7 @@ pub(crate) struct ServerResponse {
 impl ServerResponse {
     /// Decodes the JSON body of a `200`; any other status is a rejection.
     ///
-    /// A response that is not JSON is never shown, because the servers' error pages contain secrets.
+    /// A response that is not JSON is never shown: the servers' error pages contain secrets.
     pub(crate) fn decode<T: DeserializeOwned>(&self, remedy: fn(u16) -> &'static str) -> Result<T> {
         if !self.is_json {
             return Err(self.unexpected("a page that is not JSON"));

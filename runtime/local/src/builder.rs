@@ -98,7 +98,7 @@ impl Builder {
     /// Makes the services as slow as real ones. Default: no added delay.
     ///
     /// A real server computes a password hash for every key that it checks, which takes about
-    /// 0.18 s. With this setting, each request that comes with an agent key or an SDK key (above all,
+    /// 180 ms. With this setting, each request that comes with an agent key or an SDK key (above all,
     /// those that create a session or log a call) occupies one of `workers` for `per_request`.
     /// Requests to both services share the workers, and are served in order of arrival. There is
     /// always at least one worker.

@@ -46,7 +46,7 @@ impl Control {
         self.state.service(self.service)
     }
 
-    /// Returns the address that the service listens on; it stays the same across a restart.
+    /// Returns the address that the service listens on, also across restarts.
     pub fn addr(&self) -> SocketAddr {
         self.service().addr
     }
@@ -65,10 +65,10 @@ impl Control {
 
     /// Makes each request meet `fault` with this `probability` (0 to 1).
     ///
-    /// This lasts until [`clear_faults`](Self::clear_faults). The same seed gives the same choices for
-    /// the first, second, third ... request. Requests claimed by [`fail_next`](Self::fail_next) do
-    /// not take part. Several random faults can be active; if more than one hits, the one added first
-    /// is taken.
+    /// This lasts until [`clear_faults`](Self::clear_faults). The same seed gives the same choices
+    /// for the first, second, third ... request. Requests claimed by [`fail_next`](Self::fail_next)
+    /// do not take part. Several random faults can be active; if more than one hits, the one added
+    /// first is taken.
     pub fn fail_randomly(&self, probability: f64, fault: Fault, seed: u64) {
         lock(&self.service().script).add_random(probability, fault, seed);
     }
@@ -80,8 +80,8 @@ impl Control {
 
     /// Closes all connections and refuses new ones. The port stays reserved.
     ///
-    /// While UASAM is stopped, Brain rejects every key (401 `invalid_or_expired_agent_key`) and every
-    /// reader (503), as the real one does.
+    /// While UASAM is stopped, Brain rejects every key (401 `invalid_or_expired_agent_key`) and
+    /// every reader (503), as the real one does.
     ///
     /// # Errors
     ///

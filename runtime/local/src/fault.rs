@@ -7,8 +7,8 @@ use std::time::Duration;
 ///
 /// Inject faults with [`Control::fail_next`](crate::Control::fail_next) or
 /// [`Control::fail_randomly`](crate::Control::fail_randomly). Some strike *before* the request has
-/// any effect (no session is created, no event stored), others *after*; each variant says which. The
-/// request is always read, and is among [`Server::requests`](crate::Server::requests).
+/// any effect (no session is created, no event stored), others *after*; each variant says which.
+/// The request is always read, and is among [`Server::requests`](crate::Server::requests).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -21,7 +21,7 @@ pub enum Fault {
         /// The header's value.
         seconds: u64,
     },
-    /// A rejection in the services' own format: status and `status_description`. No effect.
+    /// A rejection in the services' format: status and `status_description`. No effect.
     ///
     /// `Refusal(401, "invalid_or_expired_agent_key")` is Brain's response whenever UASAM is slow.
     Refusal(u16, &'static str),
@@ -90,7 +90,8 @@ impl Script {
             }
             self.next.pop_front();
         }
-        // Each entry draws for each request, so that a hit of one does not shift another's sequence.
+        // Each entry draws for each request, so that a hit of one does not shift another's
+        // sequence.
         let draws = self.random.iter_mut().map(|(probability, fault, random)| (random.f64() < *probability, &*fault));
         draws.fold(None, |found, (hit, fault)| found.or_else(|| hit.then(|| fault.clone())))
     }

@@ -86,8 +86,9 @@ impl Server {
     /// Returns the environment variables of an agent that uses this server.
     ///
     /// Pass them to `Config::from_vars` of the crate `otas`, or to
-    /// [`Command::envs`](std::process::Command::envs). They are `OTAS_AGENT_KEY`, `OTAS_PROJECT_ID`,
-    /// `OTAS_PROJECT_DOMAIN`, `OTAS_UASAM_URL`, `OTAS_BRAIN_URL` and `OTAS_USER_TOKEN`.
+    /// [`Command::envs`](std::process::Command::envs). They are `OTAS_AGENT_KEY`,
+    /// `OTAS_PROJECT_ID`, `OTAS_PROJECT_DOMAIN`, `OTAS_UASAM_URL`, `OTAS_BRAIN_URL` and
+    /// `OTAS_USER_TOKEN`.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
             ("OTAS_UASAM_URL", self.uasam_url()),
@@ -127,12 +128,12 @@ impl Server {
         self.0.project_id.to_string()
     }
 
-    /// Returns the project domain as it was [set](crate::Builder::project_domain); empty by default.
+    /// Returns the [project domain](crate::Builder::project_domain); empty by default.
     pub fn project_domain(&self) -> &str {
         &self.0.project_domain
     }
 
-    /// Returns the user token of the project's owner, which reads sessions and events back.
+    /// Returns the user token of the project's owner, for reading sessions back.
     ///
     /// The owner logs in as `operator@example.com` with the password `local-password`.
     pub fn user_token(&self) -> &str {
@@ -146,9 +147,10 @@ impl Server {
         &self.0.sdk_key
     }
 
-    /// Returns the text of an `OtasAgentManifest.md`, the file that OTAS hands to operators.
+    /// Returns the text of an `OtasAgentManifest.md`.
     ///
-    /// It contains the project id, the agent key and the project domain.
+    /// OTAS hands this file to operators. It contains the project id, the agent key and the project
+    /// domain.
     pub fn manifest(&self) -> String {
         format!(
             "# OTAS Agent Manifest\n\n- **Project ID:** `{}`\n- **Agent Key:** `{}`\n- **Project Domain:** `{}` \
@@ -170,9 +172,10 @@ impl Server {
         self.0.state.store().sessions.iter().map(received).collect()
     }
 
-    /// Returns the events of a session in order of arrival; none if the session is unknown.
+    /// Returns the events of a session in order of arrival.
     ///
-    /// Unlike Brain itself, which returns at most 500, this returns all of them.
+    /// Unlike Brain itself, which returns at most 500, this returns all of them. It returns none if
+    /// the session is unknown.
     pub fn events(&self, session_id: &str) -> Vec<ReceivedEvent> {
         let store = self.0.state.store();
         store.events.get(session_id).into_iter().flatten().map(|event| ReceivedEvent::new(&event.row)).collect()

@@ -63,8 +63,8 @@ impl Stage {
         }
     }
 
-    /// Opens the session. Fails only if there is a handler for the error; without one, the body runs
-    /// anyway.
+    /// Opens the session. Fails only if there is a handler for the error; without one, the body
+    /// runs anyway.
     fn poll_inside(&mut self, has_handler: bool, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             *self = match self {

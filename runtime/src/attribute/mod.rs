@@ -129,8 +129,7 @@ pub fn in_session<B>(prepared: Prepared, body: B) -> SessionFuture<B> {
     SessionFuture::new(prepared.0, body)
 }
 
-/// `on_error = fail` or a handler: a call without a session returns what the handler makes of the
-/// failure.
+/// `on_error = fail` or a handler, which makes the return value if there is no session.
 pub fn in_session_or<B, H, R>(prepared: Prepared, handler: Handler<H, R>, body: B) -> SessionFutureOr<B, H, R>
 where
     B: Future<Output = R>,

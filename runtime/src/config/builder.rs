@@ -68,8 +68,8 @@ impl ConfigBuilder {
         }
     }
 
-    /// Fills the fields that are not set yet. Reads nothing if OTAS is disabled, because the variables
-    /// may then be invalid.
+    /// Fills the fields that are not set yet. Reads nothing if OTAS is disabled, because the
+    /// variables may then be invalid.
     pub(crate) fn variables(mut self) -> Result<Self> {
         let variables = self.variables.clone();
         if variables.disabled()? {
@@ -146,8 +146,8 @@ impl ConfigBuilder {
 
     /// Sets a function that returns the agent key.
     ///
-    /// It is called when the configuration is built, and again, on one of the library's own threads,
-    /// when the key is rejected. It may block.
+    /// It is called when the configuration is built, and again, on one of the library's own
+    /// threads, when the key is rejected. It may block.
     pub fn agent_key_provider<F>(mut self, provider: F) -> Self
     where
         F: Fn() -> Result<String, Box<dyn std::error::Error + Send + Sync>> + Send + Sync + 'static,
@@ -200,8 +200,8 @@ impl ConfigBuilder {
 
     /// Adds headers whose values are masked in events, as comma-separated names.
     ///
-    /// They extend the [built-in list](crate::event::redaction). Parameters and keys with these names
-    /// are masked, too. May be called several times.
+    /// They extend the [built-in list](crate::event::redaction). Parameters and keys with these
+    /// names are masked, too. May be called several times.
     pub fn sensitive_headers(mut self, names: impl Into<String>) -> Self {
         self.sensitive_headers.push(Setting::field(names, "sensitive_headers"));
         self

@@ -94,9 +94,9 @@ impl Config {
 
     /// Reads the given pairs as if they were the environment.
     ///
-    /// For tests, and for settings that are kept elsewhere. If a name repeats, the last pair counts.
-    /// The environment itself is not read. [`ConfigBuilder::vars`] combines pairs with other
-    /// settings.
+    /// For tests, and for settings that are kept elsewhere. If a name repeats, the last pair
+    /// counts. The environment itself is not read. [`ConfigBuilder::vars`] combines pairs with
+    /// other settings.
     ///
     /// ```
     /// let vars = [("OTAS_AGENT_KEY", "agent_a_b"), ("OTAS_PROJECT_DOMAIN", "api.example.com")];

@@ -51,9 +51,9 @@ use crate::session::Session;
 /// # }
 /// ```
 ///
-/// A server polls the **body of a response** after the handler has returned. The feature `tower` has
-/// a layer that keeps the session for it. Without the layer, wrap the stream that the body is made
-/// of:
+/// A server polls the **body of a response** after the handler has returned. The feature `tower`
+/// has a layer that keeps the session for it. Without the layer, wrap the stream that the body is
+/// made of:
 ///
 /// ```
 /// use futures_util::stream;

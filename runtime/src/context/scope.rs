@@ -39,8 +39,8 @@ impl Session {
     ///
     /// If OTAS is disabled (`OTAS_DISABLED`), annotated functions run as if they had no attribute
     /// and do not evaluate their meta, requests go out without a token, [`Client::open`] fails with
-    /// an error of its own kind ([`is_disabled`](crate::Error::is_disabled)), `flush` and `shutdown`
-    /// return at once, and no thread is started.
+    /// an error of its own kind ([`is_disabled`](crate::Error::is_disabled)), `flush` and
+    /// `shutdown` return at once, and no thread is started.
     pub fn current() -> Option<Self> {
         match Scope::current() {
             Scope::Session(session) => Some(session),

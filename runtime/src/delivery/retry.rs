@@ -22,7 +22,7 @@ pub(crate) enum Outcome {
     Stored,
     /// Any other status.
     Status { code: u16, retry_after: Option<Duration> },
-    /// The agent key was rejected. `changed` says whether reading it again gave a different one.
+    /// The agent key was rejected; `changed` if reading it again gave a different one.
     KeyRefused { changed: bool },
     /// The session token was rejected.
     TokenRejected,
@@ -65,7 +65,7 @@ pub(crate) enum Wait {
     Backoff,
     /// A pause whose length has a reason, so that not even a flush cuts it short.
     Fixed(Duration),
-    /// What the server asked for, but at least our own backoff. A flush does not cut it short.
+    /// What the server asked for, but at least our backoff. A flush does not cut it short.
     AtLeast(Duration),
 }
 

@@ -15,7 +15,7 @@ use crate::sync::lock;
 use crate::token::SessionCredentials;
 
 /// One run of consecutive hops outside the domain, from its first request until the chain comes
-/// back inside, the response body ends, or either is dropped. Every ending records exactly one call.
+/// back inside, the response body ends, or either is dropped. Each ending records exactly one call.
 ///
 /// Boxed because it is large and moves into the response body.
 pub(super) struct Capture(Option<Box<Pending>>);

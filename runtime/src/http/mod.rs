@@ -11,8 +11,8 @@
 //!
 //! * A request **within the project domain** ([`ProjectDomain`](crate::ProjectDomain)) carries the
 //!   session token, and no other request does. Redirects are followed hop by hop, and each hop
-//!   carries the token only if its own URL is within the domain. Once a chain has been outside, only
-//!   `GET` and `HEAD` get the token again, so that a foreign server cannot trigger writes.
+//!   carries the token only if its own URL is within the domain. Once a chain has been outside,
+//!   only `GET` and `HEAD` get the token again, so that a foreign server cannot trigger writes.
 //! * A request **to any other host** goes out unmodified and is then logged to Brain: one
 //!   [`Event`](crate::event::Event) per uninterrupted run of hops outside, complete once the
 //!   response body has been read, has failed, or is dropped. The body is not held back: a stream of

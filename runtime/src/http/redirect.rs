@@ -1,7 +1,7 @@
 //! The next hop of a redirect, by reqwest's rules, and what it must not carry to another host.
 //!
-//! `tower_http`'s `FollowRedirect` has the right hook, but it works on `http::Request`, which costs a
-//! URL parse per hop, and only reqwest itself can construct its "too many redirects" error.
+//! `tower_http`'s `FollowRedirect` has the right hook, but it works on `http::Request`, which costs
+//! a URL parse per hop, and only reqwest itself can construct its "too many redirects" error.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

@@ -1,4 +1,4 @@
-//! A 3-byte prefix filter: three table lookups show which of up to 64 words may begin at a position.
+//! A 3-byte prefix filter: three table lookups show which of up to 64 words a text may begin with.
 //!
 //! This is the technique of the Teddy string matcher, without SIMD.
 

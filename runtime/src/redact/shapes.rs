@@ -1,7 +1,7 @@
 //! Secrets with a recognizable shape, wherever they occur.
 //!
-//! These are `Bearer ...`, `Basic ...`, JSON web tokens, API keys of well-known services, and private
-//! keys.
+//! These are `Bearer ...`, `Basic ...`, JSON web tokens, API keys of well-known services, and
+//! private keys.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -87,8 +87,8 @@ impl Client {
     ///   nothing was sent.
     /// * [`is_unreachable`](Error::is_unreachable): UASAM cannot be connected to, or the connection
     ///   broke.
-    /// * [`is_timeout`](Error::is_timeout): there was no connection within 3 seconds, or no response
-    ///   within 10 ([`connect_timeout`](crate::ConfigBuilder::connect_timeout),
+    /// * [`is_timeout`](Error::is_timeout): there was no connection within 3 seconds, or no
+    ///   response within 10 ([`connect_timeout`](crate::ConfigBuilder::connect_timeout),
     ///   [`open_timeout`](crate::ConfigBuilder::open_timeout)).
     /// * [`is_rejected`](Error::is_rejected): the agent key is wrong, revoked or expired.
     /// * [`is_unexpected_response`](Error::is_unexpected_response): the response is not one that an
@@ -227,8 +227,8 @@ impl Session {
     }
 
     /// Returns the grant that a new request should use. Starts a renewal before the token expires;
-    /// once it has expired, waits for the new one for at most `max_wait`, and then falls back to the
-    /// old one.
+    /// once it has expired, waits for the new one for at most `max_wait`, and then falls back to
+    /// the old one.
     pub(crate) async fn fresh_grant(&self, max_wait: Duration) -> Result<Arc<Grant>> {
         self.check_process()?;
         let now = self.0.client.clock().now();

@@ -255,8 +255,8 @@ impl Reader<'_> {
         Some(value)
     }
 
-    /// The character of a UTF-16 unit and the low surrogate that may follow; `None` if the unit is a
-    /// lone surrogate.
+    /// The character of a UTF-16 unit and the low surrogate that may follow; `None` if the unit is
+    /// a lone surrogate.
     fn joined(&mut self, unit: u32) -> Option<char> {
         let after = self.at;
         if (0xD800..0xDC00).contains(&unit) && self.take("\\u") {
