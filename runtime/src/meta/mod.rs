@@ -75,7 +75,7 @@ impl Serialize for Meta {
 #[diagnostic::on_unimplemented(
     message = "this value cannot be part of `meta`: `{Self}` is not `Serialize`",
     label = "not `serde::Serialize`",
-    note = "derive it with `#[derive(serde::Serialize)]`, or write something that can be serialised, such as `value.to_string()`"
+    note = "derive it with `#[derive(serde::Serialize)]`, or write something that can be serialized, such as `value.to_string()`"
 )]
 pub trait Field {
     #[doc(hidden)]
@@ -103,7 +103,7 @@ impl<T: Serialize + ?Sized> Field for T {
 #[diagnostic::on_unimplemented(
     message = "this value cannot be part of `meta`: `{Self}` is not `Serialize`",
     label = "not `serde::Serialize`",
-    note = "derive it with `#[derive(serde::Serialize)]`, or write something that can be serialised, such as `value.to_string()`"
+    note = "derive it with `#[derive(serde::Serialize)]`, or write something that can be serialized, such as `value.to_string()`"
 )]
 pub trait Fields {
     #[doc(hidden)]
