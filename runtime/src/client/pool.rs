@@ -1,4 +1,4 @@
-//! The HTTP clients that send the user's requests, one per runtime, with reqwest's own redirects off.
+//! The HTTP clients that send the user's requests: one per runtime, without reqwest's redirects.
 
 use std::fmt;
 use std::future::Future;
@@ -103,7 +103,7 @@ pub(crate) async fn last_hop<F: Future>(sent: F) -> F::Output {
     LAST_HOP.scope((), sent).await
 }
 
-/// Redirects are followed by this library: reqwest would carry the token wherever one leads.
+/// This library follows redirects itself: reqwest would carry the token wherever one leads.
 fn without_redirects(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
     builder.redirect(Policy::custom(|attempt| {
         if LAST_HOP.try_with(|()| ()).is_ok() { attempt.error(TooManyRedirects) } else { attempt.stop() }

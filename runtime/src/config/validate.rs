@@ -40,7 +40,7 @@ impl ConfigBuilder {
         Ok(Config(Arc::new(settings)))
     }
 
-    /// Returns the first mistake; if `disabled`, defaults replace mistakes instead.
+    /// Fails with the first mistake; if `disabled`, uses defaults in place of invalid values.
     fn check(self, disabled: bool) -> Result<Settings> {
         let key = if disabled { None } else { Some(self.key()?) };
         unless(disabled, self.numbers())?;
@@ -114,7 +114,7 @@ impl ConfigBuilder {
     }
 }
 
-/// Ignores a mistake if `disabled`: it must not keep the program from starting.
+/// Ignores a mistake if `disabled`, because it must not keep the program from starting.
 fn unless<T: Default>(disabled: bool, checked: Result<T>) -> Result<T> {
     checked.or_else(|error| if disabled { Ok(T::default()) } else { Err(error) })
 }
@@ -140,7 +140,7 @@ fn base_url(given: Option<Setting>, default: &str, disabled: bool) -> Result<Url
     }
 }
 
-/// Appends a slash to the path if there is none, so that paths can be appended.
+/// Ends the path with a slash, so that paths can be appended.
 fn parse_base_url(given: &Setting) -> Result<Url> {
     let wrong = |problem: &str| Kind::config(&given.origin, problem, "write it like `https://otas.example.com`");
     let text = given.value.trim();

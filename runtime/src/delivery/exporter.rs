@@ -21,7 +21,7 @@ use crate::wire;
 const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 /// How long to wait for a response body; by then, the status is known.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longer waits that a server asks for are cut to this.
+/// The longest `Retry-After` that is respected; longer ones are shortened to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 pub(crate) type SendFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;

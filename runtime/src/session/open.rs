@@ -68,11 +68,11 @@ impl Future for OpenFuture {
 }
 
 fn thread_ended() -> Error {
-    Error::new(Kind::Thread("the library's thread ended while the session was being opened"))
+    Error::new(Kind::Thread("the library's thread ended while the session was being opened; create another client"))
 }
 
-/// Waits for a permit, opens, and reports the outcome to the circuit breaker; in all no longer
-/// than the open timeout.
+/// Waits for a permit, opens, and reports the outcome to the circuit breaker, all within the open
+/// timeout.
 async fn open_within_limits(
     client: Client,
     connection: Arc<Connection>,
@@ -97,9 +97,9 @@ async fn open_within_limits(
     Ok(Granted { grant, received: client.clock().now(), process_id: connection.process_id })
 }
 
-/// Opens a session with the current key, and once more if the key was rejected and another one is
-/// there by now. A key file is read first, so that a rotated key is picked up before the old one
-/// is rejected.
+/// Opens a session with the current key, and tries again if the key was rejected and has been
+/// replaced. A key file is read first, so that a rotated key is picked up before the old one is
+/// rejected.
 async fn open(client: &Client, connection: &Connection, meta: &Map<String, Value>) -> Result<Grant> {
     let key = client.settings().key.clone().ok_or_else(|| Error::new(Kind::Disabled))?;
     let body = serde_json::to_vec(&wire::CreateSession { meta })
@@ -124,7 +124,7 @@ fn is_rejected(opened: &Result<Grant>) -> bool {
     opened.as_ref().is_err_and(Error::is_key_rejected)
 }
 
-/// Whether there is another key than the one used. A concurrent call may have read it already.
+/// Whether there is a key other than the one used. A concurrent call may have read it already.
 async fn has_changed(key: &KeySource, used: &HeaderValue) -> bool {
     if key.can_change() && key.current() == *used {
         reread(key.clone()).await;
@@ -152,10 +152,10 @@ async fn post(client: &Client, connection: &Connection, key: HeaderValue, body: 
 fn read_grant(response: &ServerResponse) -> Result<Grant> {
     let created: wire::SessionCreated = response.decode(|status| match status {
         401 => {
-            "check the agent key: it is wrong, revoked or expired (a key lives 30 days); copy it again from OTAS, or have it reissued"
+            "check the agent key: it is wrong, revoked or expired (a key is valid for 30 days); copy it again from OTAS, or have it reissued"
         }
         500.. => "see UASAM's log",
-        _ => "check that the URL is that of a UASAM server of this protocol",
+        _ => "check that the URL points to a UASAM server of the same version",
     })?;
     Grant::decode(&created.response.jwt_token).ok_or_else(|| response.unexpected("a token that cannot be decoded"))
 }
