@@ -1,4 +1,4 @@
-//! How `agent_server` ends: what runs is finished, what is queued is delivered by the deadline or told as left over.
+//! How `agent_server` shuts down: it finishes requests and jobs, then delivers events or reports those it could not.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read};
@@ -10,7 +10,7 @@ use otas::reqwest;
 use otas_local::{Fault, Server};
 use serde_json::json;
 
-/// The example as a process of its own. It is ended with the test.
+/// The example in its own process, which is killed when the test ends.
 struct Agent {
     process: Child,
     output: BufReader<ChildStdout>,
@@ -18,9 +18,9 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(otas: &Server, service: &str, deadline: u32) -> Self {
+    fn start(otas: &Server, service: &str, shutdown_timeout: u32) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agent_server"));
-        command.args(["--addr", "127.0.0.1:0", "--deadline", &deadline.to_string()]);
+        command.args(["--addr", "127.0.0.1:0", "--shutdown-timeout", &shutdown_timeout.to_string()]);
         command.args(["--backend", service, "--model", &service.replace("127.0.0.1", "localhost")]);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTAS_")) {
             command.env_remove(name);
@@ -33,9 +33,9 @@ impl Agent {
         ]);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut first = String::new();
-        output.read_line(&mut first).unwrap();
-        let url = first.trim().strip_prefix("listening on ").expect(&first).to_owned();
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
         Self { process, output, url }
     }
 
@@ -48,8 +48,8 @@ impl Agent {
         assert!(Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap().success());
     }
 
-    /// What it says after the signal, once it has ended.
-    async fn end(mut self) -> String {
+    /// Waits for the process to exit, and returns what it printed since it started to listen.
+    async fn output(mut self) -> String {
         tokio::task::spawn_blocking(move || {
             let (mut text, mut warnings) = (String::new(), String::new());
             self.output.read_to_string(&mut text).unwrap();
@@ -69,21 +69,23 @@ impl Drop for Agent {
     }
 }
 
-/// Answers everything after a while; its address counts as inside, its name as outside.
-async fn service(wait: Duration) -> String {
+/// Starts a service that responds after a delay, and returns the URL that is inside the domain. The
+/// same URL with `localhost` is outside.
+async fn service(delay: Duration) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let answer = move || async move {
-        tokio::time::sleep(wait).await;
+    let respond = move || async move {
+        tokio::time::sleep(delay).await;
         "hello"
     };
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await.unwrap() });
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(respond)).await.unwrap() });
     url
 }
 
-async fn asked_twenty(otas: &Server, deadline: u32) -> Agent {
+/// An agent that has responded to twenty requests.
+async fn agent_after_twenty_requests(otas: &Server, shutdown_timeout: u32) -> Agent {
     let service = service(Duration::ZERO).await;
-    let agent = Agent::start(otas, &service, deadline);
+    let agent = Agent::start(otas, &service, shutdown_timeout);
     for number in 0..20 {
         agent.ask(number).await.unwrap();
     }
@@ -91,44 +93,45 @@ async fn asked_twenty(otas: &Server, deadline: u32) -> Agent {
 }
 
 #[tokio::test]
-async fn on_sigterm_everything_queued_is_delivered_before_the_deadline() {
+async fn sigterm_delivers_every_queued_event() {
     let otas = Server::start().await.unwrap();
     otas.brain().fail_randomly(1.0, Fault::Late(Duration::from_millis(100)), 1);
-    let agent = asked_twenty(&otas, 30).await;
+    let agent = agent_after_twenty_requests(&otas, 30).await;
     agent.send("-TERM");
-    let said = agent.end().await;
-    assert!(said.contains("20 recorded, 20 delivered, 0 dropped, 0 pending; 0 events left"), "{said}");
+    let output = agent.output().await;
+    assert!(output.ends_with("stopped: 20 recorded, 20 delivered, 0 dropped, 0 pending\n"), "{output}");
     assert_eq!(otas.event_count(), 20);
 }
 
 #[tokio::test]
-async fn what_cannot_be_delivered_by_the_deadline_is_counted_as_left_and_nothing_else() {
+async fn ctrl_c_reports_exactly_the_events_not_delivered_in_time() {
     let otas = Server::start().await.unwrap();
     otas.brain().stop().unwrap();
-    let agent = asked_twenty(&otas, 1).await;
-    let began = Instant::now();
+    let agent = agent_after_twenty_requests(&otas, 1).await;
+    let started = Instant::now();
     agent.send("-INT"); // Ctrl-C
-    let said = agent.end().await;
-    assert!(said.contains("20 recorded, 0 delivered, 20 dropped (shutdown 20), 0 pending; 20 events left"), "{said}");
-    assert!(began.elapsed() < Duration::from_secs(15));
+    let output = agent.output().await;
+    let stats = "stopped: 20 recorded, 0 delivered, 20 dropped (shutdown 20), 0 pending\n";
+    assert!(output.contains(&format!("{stats}20 events were not delivered in time")), "{output}");
+    assert!(started.elapsed() < Duration::from_secs(15));
     assert_eq!(otas.event_count(), 0);
 }
 
 #[tokio::test]
-async fn requests_and_jobs_that_run_are_finished_first() {
+async fn running_requests_and_jobs_are_finished_before_exit() {
     let otas = Server::start().await.unwrap();
     let service = service(Duration::from_millis(700)).await;
     let agent = Agent::start(&otas, &service, 30);
     let job = json!({ "number": 1, "text": "" });
     reqwest::Client::new().post(format!("{}/jobs", agent.url)).json(&job).send().await.unwrap();
-    let (answer, ()) = tokio::join!(agent.ask(2), async {
+    let (response, ()) = tokio::join!(agent.ask(2), async {
         while otas.sessions().len() < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         agent.send("-TERM");
     });
-    assert_eq!(answer.unwrap().status(), 200);
-    let said = agent.end().await;
-    assert!(said.contains("2 recorded, 2 delivered"), "{said}");
+    assert_eq!(response.unwrap().status(), 200);
+    let output = agent.output().await;
+    assert!(output.contains("2 recorded, 2 delivered"), "{output}");
     assert!(otas.sessions().iter().all(|session| otas.events(&session.id).len() == 1));
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Exponential backoff: the first failure waits for `first`, each further one twice as long, up to `max`.
+/// Exponential backoff: the wait after the first failure is `first`, and doubles with each further
+/// one, up to `max`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     pub(crate) first: Duration,
@@ -10,7 +11,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after `failures` failures in a row; none after none.
+    /// The wait after `failures` failures in a row; zero if there were none.
     pub(crate) fn delay(&self, failures: u32) -> Duration {
         let Some(doublings) = failures.checked_sub(1) else { return Duration::ZERO };
         let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);

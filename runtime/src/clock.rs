@@ -19,7 +19,7 @@ struct Shared {
 }
 
 impl Clock {
-    /// Creates a clock that shows the real time and process id until it is changed.
+    /// Creates a clock with the real time and process id, until they are changed.
     pub fn new() -> Self {
         Self::default()
     }
@@ -29,7 +29,7 @@ impl Clock {
         self.0.offset_nanos.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Pretends from now on to run in process `id`, as after a fork.
+    /// From now on, pretends to run in process `id`, as after a fork.
     pub fn set_process_id(&self, id: u32) {
         self.0.process.store(id, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Decides whether a URL is within the project domain, from the two alone.
+//! Decides whether a URL is within the project domain, as a pure function of the two.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,18 +10,19 @@ use crate::error::{Error, Kind, Result};
 /// The remedy of most mistakes.
 const WRITE: &str = "write base URLs like `https://api.example.com`";
 
-/// The base URLs of the project, whose requests carry the session token.
+/// The base URLs whose requests carry the session token.
 ///
-/// Written as comma-separated base URLs. A URL is within one of them if and only if
+/// Written as comma-separated text. A URL is within one of them if and only if
 ///
 /// * the scheme is the same (`http` is not `https`),
 /// * the host is the same after normalization by the URL parser (no suffix matching, and
 ///   `localhost` is not `127.0.0.1`),
 /// * the effective port is the same (`https://a` is `https://a:443`),
-/// * the path begins with the base's path, in whole segments (`/api` covers `/api/x`, not `/apix`).
+/// * the path begins with the base's path, in whole segments (`/api` covers `/api/x`, but not
+///   `/apix`).
 ///
 /// `https://*.example.com` covers every subdomain of `example.com`, but not `example.com` itself.
-/// The empty text is a domain that covers nothing, and so is the [`Default`].
+/// The empty text covers nothing, and is the [`Default`].
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -140,7 +141,7 @@ impl Base {
         })
     }
 
-    /// Rejects what a base URL must not have, unquoted: there may be a password.
+    /// Rejects what a base URL must not have. Does not quote it, because it may contain a password.
     fn check(url: &Url, setting: &str) -> Result<()> {
         let (problem, remedy) = if !matches!(url.scheme(), "http" | "https") {
             ("a URL has a scheme that is neither `http` nor `https`", WRITE)

@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// the cause, and `{error:#}` appends it. No message contains the agent key, a token, or the text
 /// of an HTML page.
 ///
-/// The kinds may grow, so they are asked for by predicate:
+/// More kinds may be added, so test for a kind with its predicate:
 ///
 /// ```
 /// let error = otas::Config::from_vars([("OTAS_AGENT_KEY", "not a key")]).unwrap_err();
@@ -63,7 +63,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// A wrong setting: a variable, a field or a line, by the name to search for.
+    /// An invalid setting, given by the name to search for: a variable, a field or a line.
     pub(crate) fn config(setting: impl fmt::Display, problem: impl fmt::Display, remedy: impl fmt::Display) -> Self {
         Self::Config(format!("{setting}: {problem}; {remedy}"))
     }
@@ -78,12 +78,12 @@ impl Error {
         Self(Arc::new(Inner { kind, source: Some(source.into()) }))
     }
 
-    /// A wrong setting; see [`Kind::config`].
+    /// An invalid setting; see [`Kind::config`].
     pub(crate) fn config(setting: impl fmt::Display, problem: impl fmt::Display, remedy: impl fmt::Display) -> Self {
         Self::new(Kind::config(setting, problem, remedy))
     }
 
-    /// A setting that is needed and not set.
+    /// A required setting that is not set.
     pub(crate) fn missing(what: &str, remedy: &str) -> Self {
         Self::new(Kind::Config(format!("no {what} is set; {remedy}")))
     }
@@ -96,7 +96,7 @@ impl Error {
         &self.0.kind
     }
 
-    /// Returns true if a setting is missing or wrong.
+    /// Returns true if a setting is missing or invalid.
     ///
     /// The text names the variable, field or line.
     pub fn is_config(&self) -> bool {
@@ -113,7 +113,7 @@ impl Error {
         matches!(self.kind(), Kind::Timeout { .. })
     }
 
-    /// Returns true if no connection to a server could be made, or it broke.
+    /// Returns true if the connection to a server could not be made, or broke.
     ///
     /// Timeouts are reported by [`is_timeout`](Self::is_timeout) instead.
     pub fn is_unreachable(&self) -> bool {
@@ -127,19 +127,20 @@ impl Error {
 
     /// Returns true if the response is not one that an OTAS server sends.
     ///
-    /// For example an HTML page, a redirect, truncated JSON, or a token that cannot be decoded.
+    /// It is, for example, an HTML page, a redirect, truncated JSON, or a token that cannot be
+    /// decoded.
     pub fn is_unexpected_response(&self) -> bool {
         matches!(self.kind(), Kind::UnexpectedResponse { .. })
     }
 
-    /// Returns true if no request was made because the last few failed.
+    /// Returns true if no request was made because the previous ones failed.
     pub fn is_backing_off(&self) -> bool {
         matches!(self.kind(), Kind::BackingOff { .. })
     }
 
-    /// Returns true if the meta is not a JSON object, or over 1 MiB.
+    /// Returns true if the meta cannot be sent.
     ///
-    /// Also if its `Serialize` implementation failed.
+    /// It is not a JSON object, is over 1 MiB, or its `Serialize` implementation failed.
     pub fn is_invalid_meta(&self) -> bool {
         matches!(self.kind(), Kind::InvalidMeta(_))
     }
@@ -208,7 +209,8 @@ impl fmt::Display for Kind {
             }
             Self::BackingOff { failures, retry_in } => write!(
                 f,
-                "no session is opened for another {retry_in:.1?} after {failures} failures in a row; see the first warning"
+                "no session is opened for another {retry_in:.1?} after {failures} failures in a row; see the first \
+                 warning for the cause"
             ),
             Self::Forked => f.write_str("this session was opened by another process; open a session in this one"),
             Self::Thread(text) => f.write_str(text),

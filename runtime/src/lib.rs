@@ -1,7 +1,7 @@
 //! Records what an AI agent does.
 //!
-//! Annotate an `async fn` with `#[otas_session]`: every call opens its own OTAS session, requests to
-//! your own backend carry the session token, and all other requests are logged.
+//! Annotate an `async fn` with `#[otas_session]`: every call opens its own OTAS session, requests
+//! to your own backend carry the session token, and all other requests are logged.
 //!
 //! ```
 //! use otas::{http, otas_session, reqwest};
@@ -20,25 +20,26 @@
 //! # Overview
 //!
 //! * [`otas_session`]: the attribute, its arguments, and the functions it fits.
-//! * [`http`]: use it in place of reqwest; the words and types are reqwest's.
+//! * [`http`]: use it in place of reqwest; the names and types are reqwest's.
 //! * [`Session::current`], and how to take the session to spawned tasks, threads and response
 //!   bodies: [`SessionExt`], [`spawn`], [`spawn_blocking`].
 //! * [`Config`] and [`Client`]: configuration in code; [`init`] sets the default client.
 //! * [`flush`], [`shutdown`] and [`Client::stats`]: nothing is lost silently.
-//! * [`event`]: what is logged of a request, and [what is redacted](event::redaction).
+//! * [`event`]: what is logged about a request, and [what is redacted](event::redaction).
 //! * [`audit::Reader`]: reads sessions and their calls back.
 //!
-//! For tests there is a local OTAS, the crate `otas-local`.
+//! For tests, the crate `otas-local` runs a local OTAS inside the test process.
 //!
 //! # What it does not do
 //!
 //! * It sees the requests that go through [`http`], not those of other HTTP clients.
-//! * It does not attach a session to the tasks you spawn, or to other processes. Attach it to a task
-//!   with [`SessionExt`]; let another process open its own session and pass it the [`SessionId`],
-//!   which is not a secret.
-//! * It does not verify the signature of a token, and does not end sessions: OTAS has no such call.
-//! * It loads no `.env` file, installs no `tracing` subscriber, and writes nothing to disk. It prints
-//!   at most one line: the first warning, if no `tracing` subscriber is installed.
+//! * It does not attach a session to the tasks you spawn, or to other processes. Attach it to a
+//!   task with [`SessionExt`]; let another process open its own session and pass it the
+//!   [`SessionId`], which is not a secret.
+//! * It does not verify token signatures.
+//! * It does not end sessions: OTAS has no such call.
+//! * It does not load `.env` files, install a `tracing` subscriber, or write anything to disk. It
+//!   prints at most one line: the first warning, if no `tracing` subscriber is installed.
 //!
 //! # Features
 //!
@@ -48,7 +49,7 @@
 //! | `native-tls`, `rustls-no-provider` | no | reqwest's other TLS choices |
 //! | `http2`, `charset`, `system-proxy` | yes | reqwest's features of the same names |
 //! | `multipart` | no | `http::RequestBuilder::multipart` |
-//! | `tower` | no | `tower::SessionLayer`, which keeps a session current while the response body is sent |
+//! | `tower` | no | `tower::SessionLayer`: keeps a session current while a response is sent |
 //! | `test-util` | no | a clock that tests can advance |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -67,14 +68,14 @@ mod context;
 mod session;
 mod client;
 
-// From a finished call to Brain, and back.
+// Recording calls in Brain, and reading them back.
 mod delivery;
 pub mod audit;
 mod config;
 pub mod event;
 mod redact;
 
-// The ground that everything stands on.
+// What everything else builds on.
 mod server;
 mod wire;
 mod domain;
@@ -82,7 +83,7 @@ mod token;
 mod error;
 mod backoff;
 mod sync;
-#[cfg_attr(not(feature = "test-util"), expect(unreachable_pub, dead_code, reason = "public with `test-util` alone"))]
+#[cfg_attr(not(feature = "test-util"), expect(unreachable_pub, dead_code, reason = "public only with `test-util`"))]
 mod clock;
 mod text;
 mod warn;

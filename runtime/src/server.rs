@@ -16,7 +16,7 @@ use url::{Host, Url};
 use crate::error::{Error, Kind, Result};
 use crate::wire;
 
-/// A thread with a runtime of its own; dropping this ends it.
+/// A thread with a runtime of its own, which ends when this is dropped.
 ///
 /// The caller's runtime may lack timers or I/O, or have been shut down.
 pub(crate) struct BackgroundRuntime {
@@ -56,7 +56,7 @@ impl BackgroundRuntime {
 
 /// Builds a client for one server.
 ///
-/// It follows no redirect, because the agent key must not travel, and uses no proxy for a loopback
+/// It follows no redirects, because they could leak the agent key, and uses no proxy for a loopback
 /// address.
 pub(crate) fn plain_http(base: &Url, connect_timeout: Duration) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
@@ -71,7 +71,7 @@ pub(crate) fn plain_http(base: &Url, connect_timeout: Duration) -> Result<reqwes
     build(builder)
 }
 
-/// Builds a client. A panic inside, as without a TLS provider, becomes an error.
+/// Builds a client. A panic, as without a TLS provider, becomes an error.
 pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
     let kind = |remedy| Kind::config("HTTP client", "it cannot be built", remedy);
     match catch_unwind(AssertUnwindSafe(|| builder.build())) {
@@ -104,7 +104,7 @@ pub(crate) fn endpoint(base: &Url, path: &str) -> Url {
     url
 }
 
-/// The response to a request of the library's own.
+/// The response to one of the library's own requests.
 pub(crate) struct ServerResponse {
     server: &'static str,
     status: u16,
@@ -115,7 +115,7 @@ pub(crate) struct ServerResponse {
 impl ServerResponse {
     /// Decodes the JSON body of a `200`; any other status is a rejection.
     ///
-    /// Nothing of a response that is not JSON is shown: the servers' error pages contain secrets.
+    /// A response that is not JSON is never shown: the servers' error pages contain secrets.
     pub(crate) fn decode<T: DeserializeOwned>(&self, remedy: fn(u16) -> &'static str) -> Result<T> {
         if !self.is_json {
             return Err(self.unexpected("a page that is not JSON"));
@@ -147,15 +147,18 @@ pub(crate) async fn send(
     timeout: Duration,
 ) -> Result<ServerResponse> {
     let failed = |cause: reqwest::Error| {
-        let kind =
-            if cause.is_timeout() { Kind::Timeout { server, after: timeout } } else { Kind::Unreachable { server } };
+        let kind = if cause.is_timeout() && !cause.is_connect() {
+            Kind::Timeout { server, after: timeout }
+        } else {
+            Kind::Unreachable { server }
+        };
         Error::with_source(kind, cause.without_url())
     };
     let response = request.timeout(timeout).send().await.map_err(failed)?;
     let status = response.status().as_u16();
     let unexpected = |what| Error::new(Kind::UnexpectedResponse { server, status, what });
     if response.status().is_redirection() {
-        return Err(unexpected("a redirect, which is not followed because the agent key must not travel"));
+        return Err(unexpected("a redirect, which is not followed because it could leak the agent key"));
     }
     let is_json = response
         .headers()

@@ -49,7 +49,7 @@ pub(crate) fn trim_partial_char(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// The last second that RFC 3339, with its four digits for the year, can express.
+/// The last second that RFC 3339, with its four-digit year, can express.
 const MAX_TIMESTAMP: Duration = Duration::from_secs(253_402_300_799);
 
 /// `2026-01-02T03:04:05.678901Z`; a time before 1970 or after 9999 becomes the nearest one in

@@ -1,4 +1,4 @@
-//! The session token, which cannot be leaked by accident, and its claims.
+//! The session token, in a type that cannot be printed by accident, and its claims.
 
 use std::fmt;
 use std::str::FromStr;
@@ -57,17 +57,17 @@ impl FromStr for SessionId {
     }
 }
 
-/// A session's token: a secret of this process.
+/// A session token, which is a secret.
 ///
-/// It cannot be printed, compared or serialized. The helpers in [`http`](crate::http) add it to
-/// requests; where they cannot be used, call [`expose_secret`](Self::expose_secret).
+/// It cannot be printed, compared or serialized. The functions in [`http`](crate::http) add it to
+/// requests; if you cannot use them, call [`expose_secret`](Self::expose_secret).
 #[derive(Clone)]
 pub struct Token(HeaderValue);
 
 impl Token {
     /// Returns the JWT, for the header `X-OTAS-AGENT-SESSION-TOKEN`.
     ///
-    /// Send it only to the project domain.
+    /// Send it only within the project domain.
     pub fn expose_secret(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Warnings: emitted through `tracing`, and the very first one also to stderr if no subscriber was ever installed.
+//! Emits warnings through `tracing`, and prints the first if no subscriber was ever installed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,12 +13,12 @@ impl OnceFlag {
         Self(AtomicBool::new(false))
     }
 
-    /// Whether this is the first call. Loads before it swaps: most calls are not the first.
+    /// Whether this is the first call. Loads before swapping, because most calls are not the first.
     pub(crate) fn mark_once(&self) -> bool {
         !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)
     }
 
-    /// Starts over: the next call of [`mark_once`](Self::mark_once) is the first again.
+    /// Starts over: the next call to [`mark_once`](Self::mark_once) is the first again.
     pub(crate) fn reset(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
@@ -28,12 +28,12 @@ impl OnceFlag {
 pub(crate) fn emit(text: &str) {
     tracing::warn!(target: "otas", "{text}");
     if !tracing::dispatcher::has_been_set() && !PRINTED.swap(true, Ordering::Relaxed) {
-        let hint = "no further warning is printed: install a `tracing` subscriber to see them all";
+        let hint = "further warnings are not printed; install a `tracing` subscriber to see them all";
         print(&format!("otas: {text} ({hint})\n"));
     }
 }
 
-/// Prints the only line this library ever prints; without it the failure would go unnoticed.
+/// Prints the only line that this library ever prints; without it, the failure would go unnoticed.
 #[cfg(not(test))]
 fn print(line: &str) {
     use std::io::Write;
@@ -48,7 +48,7 @@ fn print(line: &str) {
     eprint!("{line}");
 }
 
-/// Emits a warning the first time it is called with this flag.
+/// Emits a warning on the first call with this flag.
 pub(crate) fn once(flag: &OnceFlag, text: &str) {
     if flag.mark_once() {
         emit(text);

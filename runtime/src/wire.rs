@@ -2,17 +2,17 @@
 
 use serde::de::DeserializeOwned;
 
-/// The server that opens sessions, in messages.
+/// The name of the server that opens sessions, for messages.
 pub(crate) const UASAM: &str = "UASAM";
-/// The server that stores events, in messages.
+/// The name of the server that stores events, for messages.
 pub(crate) const BRAIN: &str = "Brain";
 
 pub(crate) mod header {
     /// The agent key; sent only to UASAM and Brain.
     pub(crate) const AGENT_KEY: &str = "x-otas-agent-key";
-    /// The session token; sent to the project domain and to Brain.
+    /// The session token; sent only within the project domain and to Brain.
     pub(crate) const SESSION_TOKEN: &str = "x-otas-agent-session-token";
-    /// A user's token, for reading sessions and events back.
+    /// The user token, for reading sessions and events back.
     pub(crate) const USER_TOKEN: &str = "x-otas-user-token";
     /// The project that a user reads from.
     pub(crate) const PROJECT_ID: &str = "x-otas-project-id";
@@ -153,7 +153,7 @@ pub(crate) mod code {
     pub(crate) const TOKEN_MISSING: &str = "missing_agent_session_token";
 }
 
-/// Responses to a user who reads back.
+/// Responses to requests with a user token, which read records back.
 pub(crate) mod read {
     use serde::Deserialize;
     use serde_json::{Map, Value};

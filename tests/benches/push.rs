@@ -1,7 +1,9 @@
-//! What it costs the caller when a call outside the domain ends: the event is finished and pushed, within the drop of the answer.
+//! Compares the end of a captured request with the end of a plain reqwest request: what finishing the
+//! event and pushing it into the queue costs the caller.
 //!
-//! `cargo bench -p otas-tests --bench push` drops answers of bare reqwest and of the library, by turns, and tells the time and the
-//! allocations of a drop. Brain is down meanwhile, so that nothing else runs.
+//! `cargo bench -p otas-tests --bench push` drops responses of bare reqwest and of the library in
+//! alternating rounds, and prints the median time and allocations of one drop. The last line is the
+//! difference, which is the cost of the event. Brain is down, so that delivery does not run meanwhile.
 
 use std::alloc::System;
 use std::time::Instant;
@@ -15,12 +17,12 @@ use upstream::{BODY, upstream};
 mod upstream;
 
 #[global_allocator]
-static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const ROUNDS: usize = 31;
-const ANSWERS: usize = 100;
+const RESPONSES: usize = 100;
 
-/// Of one drop.
+/// The cost of one drop.
 struct Cost {
     nanoseconds: f64,
     allocations: f64,
@@ -43,29 +45,29 @@ async fn compare(otas: &Server, client: &Client, url: &str) {
         otas.brain().stop().unwrap();
         without.extend(round(async || bare.post(url).body(&BODY[..]).send().await.unwrap()).await);
         with.extend(session.scope(round(async || http::post(url).body(&BODY[..]).send().await.unwrap())).await);
-        assert_eq!(client.stats().pending as usize, ANSWERS);
+        assert_eq!(client.stats().pending as usize, RESPONSES);
         otas.brain().restart().unwrap();
         assert!(client.flush(std::time::Duration::from_secs(60)).await.is_ok());
     }
     let (without, with) = (median(&without), median(&with));
-    println!("a drop of an answer  {:>14} {:>12}", "nanoseconds", "allocations");
+    println!("{:<20} {:>14} {:>12}", "dropping a response", "nanoseconds", "allocations");
     for (name, cost) in [("bare reqwest", &without), ("otas", &with)] {
         println!("{name:<20} {:>14.0} {:>12.2}", cost.nanoseconds, cost.allocations);
     }
     let (time, allocations) = (with.nanoseconds - without.nanoseconds, with.allocations - without.allocations);
-    println!("{:<20} {time:>14.0} {allocations:>12.2}", "finish and push");
+    println!("{:<20} {time:>14.0} {allocations:>12.2}", "difference");
 }
 
-/// Only the drop of each answer is counted.
+/// Measures only the drop of each response.
 async fn round(send: impl AsyncFn() -> reqwest::Response) -> Vec<Cost> {
-    let mut costs = Vec::with_capacity(ANSWERS);
-    for _ in 0..ANSWERS {
-        let answer = send().await;
-        let counted = Region::new(COUNTED);
-        let began = Instant::now();
-        drop(answer);
-        let nanoseconds = began.elapsed().as_nanos() as f64;
-        costs.push(Cost { nanoseconds, allocations: counted.change().allocations as f64 });
+    let mut costs = Vec::with_capacity(RESPONSES);
+    for _ in 0..RESPONSES {
+        let response = send().await;
+        let region = Region::new(ALLOCATOR);
+        let started = Instant::now();
+        drop(response);
+        let nanoseconds = started.elapsed().as_nanos() as f64;
+        costs.push(Cost { nanoseconds, allocations: region.change().allocations as f64 });
     }
     costs
 }

@@ -1,1 +1,1 @@
-//! The tests are in `it`.
+//! Empty: the tests are in `it`.

@@ -1,4 +1,8 @@
-//! What the attribute does around a body: opens, masks, restores, and hands failures on.
+//! What the attribute does around a body: it opens, masks and restores sessions, and passes on
+//! failures.
+
+use std::cell::Cell;
+use std::sync::Arc;
 
 use otas::{Client, Session, otas_session};
 use serde_json::{Value, json};
@@ -7,21 +11,21 @@ use crate::support::{Otas, disabled, unreachable};
 
 type Test = Result<(), otas::Error>;
 
-/// The meta of the current session, as UASAM got it.
+/// The meta of the current session.
 fn meta() -> Option<Value> {
     Session::current().map(|session| Value::Object(session.meta().clone()))
 }
 
 #[otas_session]
-async fn bare() -> Option<Value> {
+async fn without_arguments() -> Option<Value> {
     meta()
 }
 
 #[tokio::test]
-async fn without_meta_an_empty_object_is_sent() -> Test {
+async fn meta_defaults_to_an_empty_object() -> Test {
     let otas = Otas::start().await?;
 
-    let seen = otas.client.scope(bare()).await;
+    let seen = otas.client.scope(without_arguments()).await;
 
     assert_eq!(seen, Some(json!({})));
     assert_eq!(otas.metas(), [json!({})]);
@@ -44,7 +48,7 @@ async fn each_call_opens_its_own_session() -> Test {
 }
 
 #[tokio::test]
-async fn a_nested_call_has_its_own_session_and_the_outer_one_comes_back() -> Test {
+async fn a_nested_call_gets_its_own_session_and_then_restores_the_outer_one() -> Test {
     let otas = Otas::start().await?;
     #[otas_session(meta = { "level": level })]
     async fn nested(level: u8) -> Vec<Value> {
@@ -64,29 +68,29 @@ async fn a_nested_call_has_its_own_session_and_the_outer_one_comes_back() -> Tes
 }
 
 #[tokio::test]
-async fn a_call_without_a_session_runs_with_the_outer_one_masked() -> Test {
+async fn a_call_that_fails_to_open_a_session_masks_the_outer_one() -> Test {
     let otas = Otas::start().await?;
-    let broken = unreachable()?;
-    #[otas_session(client = broken)]
-    async fn inner(broken: &Client) -> bool {
+    let unreachable = unreachable()?;
+    #[otas_session(client = unreachable)]
+    async fn inner(unreachable: &Client) -> bool {
         Session::current().is_none()
     }
     #[otas_session]
-    async fn outer(broken: &Client) -> (bool, bool) {
-        (inner(broken).await, Session::current().is_some())
+    async fn outer(unreachable: &Client) -> (bool, bool) {
+        (inner(unreachable).await, Session::current().is_some())
     }
 
-    let seen = otas.client.scope(outer(&broken)).await;
+    let seen = otas.client.scope(outer(&unreachable)).await;
 
     assert_eq!(seen, (true, true));
     Ok(())
 }
 
 #[tokio::test]
-async fn fail_makes_it_the_functions_own_error_and_the_body_does_not_run() -> Test {
-    let ran = std::cell::Cell::new(false);
+async fn on_error_fail_returns_the_error_without_running_the_body() -> Test {
+    let ran = Cell::new(false);
     #[otas_session(client = client, on_error = fail)]
-    async fn body(client: &Client, ran: &std::cell::Cell<bool>) -> Result<u8, otas::Error> {
+    async fn body(client: &Client, ran: &Cell<bool>) -> Result<u8, otas::Error> {
         ran.set(true);
         Ok(1)
     }
@@ -99,7 +103,7 @@ async fn fail_makes_it_the_functions_own_error_and_the_body_does_not_run() -> Te
 }
 
 #[tokio::test]
-async fn fail_converts_into_any_error_that_takes_it() -> Test {
+async fn on_error_fail_converts_into_the_error_type_of_the_function() -> Test {
     type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
     #[otas_session(client = &client, on_error = fail)]
     async fn body(client: Client) -> Fallible<impl Iterator<Item = u8>> {
@@ -113,7 +117,7 @@ async fn fail_converts_into_any_error_that_takes_it() -> Test {
 }
 
 #[tokio::test]
-async fn a_handler_makes_the_value_of_the_failure() -> Test {
+async fn an_error_handler_provides_the_return_value() -> Test {
     fn text(error: otas::Error) -> String {
         error.to_string()
     }
@@ -126,31 +130,31 @@ async fn a_handler_makes_the_value_of_the_failure() -> Test {
         Ok(())
     }
 
-    let (broken, off) = (unreachable()?, disabled()?);
+    let (unreachable, disabled) = (unreachable()?, disabled()?);
 
-    assert!(by_path(&broken).await.contains("UASAM"));
-    assert!(by_closure(&broken).await.is_err_and(|length| length > 0));
-    assert_eq!(by_path(&off).await, "ran");
+    assert!(by_path(&unreachable).await.contains("UASAM"));
+    assert!(by_closure(&unreachable).await.is_err_and(|length| length > 0));
+    assert_eq!(by_path(&disabled).await, "ran");
     Ok(())
 }
 
 #[tokio::test]
-async fn what_a_call_was_given_lives_until_the_handler_has_made_its_value() -> Test {
-    #[otas_session(client = client, on_error = |_| std::sync::Arc::strong_count(&seen))]
-    async fn body(client: &Client, seen: std::sync::Arc<()>, given: std::sync::Arc<()>) -> usize {
-        drop(given);
+async fn arguments_live_until_the_error_handler_has_returned() -> Test {
+    #[otas_session(client = client, on_error = |_| Arc::strong_count(&seen))]
+    async fn body(client: &Client, seen: Arc<()>, unused: Arc<()>) -> usize {
+        drop(unused);
         0
     }
-    let given = std::sync::Arc::new(());
+    let shared = Arc::new(());
 
-    // Here, and as both arguments.
-    assert_eq!(body(&unreachable()?, given.clone(), given.clone()).await, 3);
-    assert_eq!(std::sync::Arc::strong_count(&given), 1);
+    // The variable and both arguments.
+    assert_eq!(body(&unreachable()?, shared.clone(), shared.clone()).await, 3);
+    assert_eq!(Arc::strong_count(&shared), 1);
     Ok(())
 }
 
 #[tokio::test]
-async fn switched_off_it_runs_the_body_and_evaluates_no_meta() -> Test {
+async fn when_disabled_the_body_runs_and_meta_is_not_evaluated() -> Test {
     fn evaluated() -> u8 {
         panic!("the meta was evaluated")
     }
@@ -166,16 +170,16 @@ async fn switched_off_it_runs_the_body_and_evaluates_no_meta() -> Test {
     async fn keyed() -> Result<bool, otas::Error> {
         Ok(Session::current().is_none())
     }
-    let off = disabled()?;
+    let disabled = disabled()?;
 
-    assert!(named(&off).await?);
-    assert!(off.scope(surrounding()).await?);
-    assert!(off.scope(keyed()).await?);
+    assert!(named(&disabled).await?);
+    assert!(disabled.scope(surrounding()).await?);
+    assert!(disabled.scope(keyed()).await?);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_meta_that_is_no_object_opens_a_session_that_says_so() -> Test {
+async fn a_meta_that_is_not_an_object_is_replaced_by_an_error_message() -> Test {
     let otas = Otas::start().await?;
     #[otas_session(meta = [1, 2].len())]
     async fn body() -> Option<Value> {
@@ -189,7 +193,7 @@ async fn a_meta_that_is_no_object_opens_a_session_that_says_so() -> Test {
 }
 
 #[tokio::test]
-async fn under_fail_a_meta_that_is_no_object_is_the_failure() -> Test {
+async fn on_error_fail_rejects_a_meta_that_is_not_an_object() -> Test {
     let otas = Otas::start().await?;
     #[otas_session(meta = "text".to_string(), on_error = fail)]
     async fn body() -> Result<(), otas::Error> {

@@ -1,17 +1,19 @@
-//! What an annotated call costs where it is counted in bytes and levels; what is counted in time is in the bench.
+//! The cost of an annotated call in bytes and nesting levels. The benches measure its time.
 
 use std::future::Future;
 
 use otas::otas_session;
 
-/// At most so many bytes more than the plain future, and so many with each further level.
-const MOST: usize = 56;
+use crate::support::capture_warnings;
+
+/// The bytes that each annotated level may add to the plain future.
+const MAX_GROWTH: usize = 56;
 
 async fn wait() {
     tokio::task::yield_now().await;
 }
 
-macro_rules! both {
+macro_rules! same_functions {
     ($($name:ident: $attribute:meta;)*) => {
         $(#[allow(dead_code)]
         mod $name {
@@ -62,7 +64,7 @@ macro_rules! both {
     };
 }
 
-both! {
+same_functions! {
     plain: allow(unused);
     annotated: otas::otas_session;
     with_meta: otas::otas_session(meta = { "a": 1, "b": [1, 2], "c": "text" });
@@ -75,20 +77,20 @@ fn size<F: Future>(future: F) -> usize {
 }
 
 #[test]
-fn the_future_grows_by_few_bytes() {
-    let grown = |annotated: usize, plain: usize| {
+fn the_attribute_adds_few_bytes_to_a_future() {
+    let fits = |annotated: usize, plain: usize| {
         println!("{plain} bytes plain, {annotated} annotated");
-        annotated <= plain + MOST
+        annotated <= plain + MAX_GROWTH
     };
-    assert!(grown(size(annotated::empty()), size(plain::empty())));
-    assert!(grown(size(annotated::local()), size(plain::local())));
-    assert!(grown(size(with_meta::local()), size(plain::local())));
-    assert!(grown(size(annotated::argument([0; 1024])), size(plain::argument([0; 1024]))));
-    assert!(grown(size(annotated::unused([0; 1024])), size(plain::unused([0; 1024]))));
-    assert!(grown(size(annotated::borrowed(&[0; 1024])), size(plain::borrowed(&[0; 1024]))));
-    assert!(grown(size(annotated::one()), size(plain::one()) + MOST));
-    assert!(grown(size(annotated::two()), size(plain::two()) + 2 * MOST));
-    assert!(grown(size(annotated::three()), size(plain::three()) + 3 * MOST));
+    assert!(fits(size(annotated::empty()), size(plain::empty())));
+    assert!(fits(size(annotated::local()), size(plain::local())));
+    assert!(fits(size(with_meta::local()), size(plain::local())));
+    assert!(fits(size(annotated::argument([0; 1024])), size(plain::argument([0; 1024]))));
+    assert!(fits(size(annotated::unused([0; 1024])), size(plain::unused([0; 1024]))));
+    assert!(fits(size(annotated::borrowed(&[0; 1024])), size(plain::borrowed(&[0; 1024]))));
+    assert!(fits(size(annotated::one()), size(plain::one()) + MAX_GROWTH));
+    assert!(fits(size(annotated::two()), size(plain::two()) + 2 * MAX_GROWTH));
+    assert!(fits(size(annotated::three()), size(plain::three()) + 3 * MAX_GROWTH));
 }
 
 macro_rules! chain {
@@ -122,19 +124,23 @@ chain! {
     d05 => d06, d04 => d05, d03 => d04, d02 => d03, d01 => d02,
 }
 
-/// The compiler follows types to a depth of 128: that is 40 plain functions, and 15 under `tracing::instrument`.
+/// The compiler's recursion limit of 128 allows 40 plain functions, or 15 with
+/// `tracing::instrument`.
 #[tokio::test]
-async fn sixteen_annotated_calls_can_be_nested_and_spawned_where_the_innermost_is_defined_first() {
-    crate::support::capture_warnings();
+async fn sixteen_nested_calls_can_be_spawned_if_defined_innermost_first() {
+    capture_warnings();
+
     let nested = tokio::spawn(d01("x")).await;
 
     assert_eq!(nested.ok(), Some(16));
 }
 
-/// Defined the other way round the layouts nest as well: that is 30 plain functions, and 11 under `tracing::instrument`.
+/// In this order layout computations nest as well, which allows 30 plain functions, or 11 with
+/// `tracing::instrument`.
 #[tokio::test]
-async fn thirteen_annotated_calls_can_be_nested_and_spawned_in_any_order() {
-    crate::support::capture_warnings();
+async fn thirteen_nested_calls_can_be_spawned_if_defined_outermost_first() {
+    capture_warnings();
+
     let nested = tokio::spawn(c01("x")).await;
 
     assert_eq!(nested.ok(), Some(13));

@@ -1,107 +1,95 @@
-//! Agent keys that change while a program runs: sessions go on, and a key that stops working is told once.
+//! Agent keys that change while a program runs: sessions continue, and a key that stops working is
+//! reported once.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use otas::{Client, Clock, Config, ConfigBuilder, http};
+use otas::{Client, Clock, Config, ConfigBuilder, Session, otas_session};
 use otas_local::{ReceivedRequest, Server};
 use serde_json::json;
 
-use crate::support::{Upstream, capture_warnings, warnings_with};
+use crate::support::{TempFile, Upstream, capture_warnings, fetch, warnings_with};
 
-/// A file of one test's own.
-struct KeyFile(PathBuf);
-
-impl KeyFile {
-    fn holding(key: &str) -> Self {
-        let file = Self(std::env::temp_dir().join(format!("otas-key-{}", uuid::Uuid::new_v4())));
-        file.put(key);
-        file
-    }
-
-    fn put(&self, text: &str) {
-        std::fs::write(&self.0, text).unwrap();
-    }
-}
-
-impl Drop for KeyFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
+/// The configuration for a local OTAS, except for the key.
 fn without_key(otas: &Server) -> ConfigBuilder {
     capture_warnings();
     Config::builder().project_domain(otas.project_domain()).uasam_url(otas.uasam_url()).brain_url(otas.brain_url())
 }
 
-fn with_file(otas: &Server) -> (KeyFile, Client) {
-    let file = KeyFile::holding(&otas.agent_key());
-    let client = Client::new(without_key(otas).agent_key_file(&file.0).build().unwrap()).unwrap();
+fn with_file(otas: &Server) -> (TempFile, Client) {
+    let file = TempFile::with(&otas.agent_key());
+    let client = Client::new(without_key(otas).agent_key_file(file.path()).build().unwrap()).unwrap();
     (file, client)
 }
 
-/// A client whose key is asked for, how often it was, and where to put the next one.
-fn with_provider(otas: &Server) -> (Arc<Mutex<Option<String>>>, Arc<AtomicUsize>, Client) {
-    let (key, asked) = (Arc::new(Mutex::new(Some(otas.agent_key()))), Arc::new(AtomicUsize::new(0)));
-    let (give, count) = (key.clone(), asked.clone());
+/// A client with a key provider, the key that it provides next, and the number of its calls.
+fn with_provider(otas: &Server) -> (Client, Arc<Mutex<Option<String>>>, Arc<AtomicUsize>) {
+    let (key, calls) = (Arc::new(Mutex::new(Some(otas.agent_key()))), Arc::new(AtomicUsize::new(0)));
+    let (provided, counter) = (key.clone(), calls.clone());
     let config = without_key(otas).agent_key_provider(move || {
-        count.fetch_add(1, Ordering::Relaxed);
-        give.lock().unwrap().clone().ok_or_else(|| "the vault is closed".into())
+        counter.fetch_add(1, Ordering::Relaxed);
+        provided.lock().unwrap().clone().ok_or_else(|| "the vault is closed".into())
     });
-    (key, asked, Client::new(config.build().unwrap()).unwrap())
+    (Client::new(config.build().unwrap()).unwrap(), key, calls)
 }
 
+/// The agent keys that a server received, in order.
 fn keys(requests: &[ReceivedRequest]) -> Vec<String> {
     requests.iter().filter_map(|request| request.header("x-otas-agent-key")).map(str::to_owned).collect()
 }
 
 #[tokio::test]
-async fn a_key_exchanged_in_its_file_is_in_use_before_the_old_one_is_refused() {
+async fn a_key_replaced_in_its_file_is_used_before_the_old_one_is_rejected() {
     let otas = Server::start().await.unwrap();
     let (file, client) = with_file(&otas);
     client.open(json!({})).await.unwrap();
+
     let (old, new) = (otas.agent_key(), otas.rotate_key());
-    file.put(&format!("{new}\n"));
+    file.write(&format!("{new}\n"));
     client.open(json!({})).await.unwrap();
-    assert_eq!(keys(&otas.requests()), [old, new], "and no third request: nothing was refused");
+
+    assert_eq!(keys(&otas.requests()), [old, new], "no third request, since no key was rejected");
 }
 
 #[tokio::test]
-async fn a_provider_is_asked_anew_when_the_key_is_refused_and_only_then() {
+async fn a_provider_is_called_again_only_when_its_key_is_rejected() {
     let otas = Server::start().await.unwrap();
-    let (key, asked, client) = with_provider(&otas);
+    let (client, key, calls) = with_provider(&otas);
     client.open(json!({})).await.unwrap();
     client.open(json!({})).await.unwrap();
-    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+
     *key.lock().unwrap() = Some(otas.rotate_key());
     client.open(json!({})).await.unwrap();
     client.open(json!({})).await.unwrap();
-    assert_eq!((asked.load(Ordering::Relaxed), otas.sessions().len(), otas.requests().len()), (2, 4, 5));
+    assert_eq!((calls.load(Ordering::Relaxed), otas.sessions().len(), otas.requests().len()), (2, 4, 5));
 }
 
 #[tokio::test]
-async fn calls_that_are_refused_at_once_all_go_on_under_the_new_key() {
+async fn concurrently_rejected_calls_all_continue_with_the_new_key() {
     let otas = Server::start().await.unwrap();
-    let (key, _, client) = with_provider(&otas);
+    let (client, key, _) = with_provider(&otas);
     *key.lock().unwrap() = Some(otas.rotate_key());
+
     for opened in join_all((0..40).map(|_| client.open(json!({})))).await {
         opened.unwrap();
     }
+
     assert_eq!(otas.sessions().len(), 40);
 }
 
 #[tokio::test]
-async fn a_session_opened_under_the_old_key_goes_on_and_is_renewed_under_the_new_one() {
-    let site = Upstream::start().await;
-    let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
-    let (key, _, client) = with_provider(&otas);
+async fn a_session_survives_key_rotation_and_renews_with_the_new_key() {
+    let upstream = Upstream::start().await;
+    let otas = Server::builder().project_domain(upstream.inside("")).start().await.unwrap();
+    let (client, key, _) = with_provider(&otas);
     let session = client.open(json!({})).await.unwrap();
+
     *key.lock().unwrap() = Some(otas.rotate_key());
-    session.scope(async { http::get(site.outside("/")).await.unwrap().text().await.unwrap() }).await;
+    session.scope(fetch(upstream.outside("/"))).await;
+
     assert!(client.flush(Duration::from_secs(30)).await.is_ok());
     assert_eq!((otas.events(session.id().as_str()).len(), client.stats().dropped.total()), (1, 0));
     let first = session.id();
@@ -110,17 +98,17 @@ async fn a_session_opened_under_the_old_key_goes_on_and_is_renewed_under_the_new
 }
 
 #[tokio::test]
-async fn while_the_source_gives_no_key_the_last_one_stays_in_use() {
+async fn the_last_key_stays_in_use_while_its_source_provides_none() {
     let otas = Server::start().await.unwrap();
     let (file, by_file) = with_file(&otas);
     for text in ["", "no key", "agent_\u{e4}"] {
-        file.put(text);
+        file.write(text);
         by_file.open(json!({})).await.unwrap();
     }
-    std::fs::remove_file(&file.0).unwrap();
+    file.remove();
     by_file.open(json!({})).await.unwrap();
 
-    let (key, _, by_provider) = with_provider(&otas);
+    let (by_provider, key, _) = with_provider(&otas);
     by_provider.open(json!({})).await.unwrap();
     *key.lock().unwrap() = None;
     otas.revoke_key();
@@ -130,7 +118,7 @@ async fn while_the_source_gives_no_key_the_last_one_stays_in_use() {
 }
 
 #[tokio::test]
-async fn a_provider_that_panics_costs_nothing_but_the_refusal() {
+async fn a_panicking_provider_leaves_the_original_rejection() {
     let otas = Server::start().await.unwrap();
     let (old, calls) = (otas.agent_key(), AtomicUsize::new(0));
     let config = without_key(&otas).agent_key_provider(move || {
@@ -139,39 +127,40 @@ async fn a_provider_that_panics_costs_nothing_but_the_refusal() {
     });
     let client = Client::new(config.build().unwrap()).unwrap();
     client.open(json!({})).await.unwrap();
+
     otas.revoke_key();
+
     assert_eq!(client.open(json!({})).await.unwrap_err().status(), Some(401));
 }
 
 #[tokio::test]
-async fn a_key_that_stops_working_is_told_once_with_what_to_do() {
-    #[otas::otas_session(client = client)]
+async fn a_key_that_stops_working_is_reported_once_with_a_remedy() {
+    #[otas_session(client = client)]
     async fn call(client: &Client) -> bool {
-        otas::Session::current().is_some()
+        Session::current().is_some()
     }
     let otas = Server::start().await.unwrap();
     let (file, _) = with_file(&otas);
     let clock = Clock::new();
-    let config = without_key(&otas).agent_key_file(&file.0).clock(&clock);
+    let config = without_key(&otas).agent_key_file(file.path()).clock(&clock);
     let client = Client::new(config.build().unwrap()).unwrap();
-    let path = file.0.display().to_string();
-    let told = || warnings_with(&path);
+    let warnings = || warnings_with(file.name());
     let session = client.open(json!({})).await.unwrap();
-    assert_eq!(told(), [""; 0]);
+    assert_eq!(warnings(), [""; 0]);
 
     otas.revoke_key();
     for _ in 0..5 {
         assert!(!call(&client).await);
     }
     session.renew().await.unwrap_err();
-    let first = told();
+    let first = warnings();
     assert_eq!(first.len(), 1, "{first:?}");
     assert!(first[0].contains("put a new key into") && first[0].contains("without a restart"), "{first:?}");
-    assert_eq!(client.stats().sessionless_calls, 5, "each is counted all the same");
+    assert_eq!(client.stats().sessionless_calls, 5, "each call is counted anyway");
 
-    file.put(&otas.rotate_key());
+    file.write(&otas.rotate_key());
     assert!(call(&client).await);
     otas.revoke_key();
     assert!(!call(&client).await);
-    assert_eq!(told().len(), 2, "a key that had worked again has stopped again");
+    assert_eq!(warnings().len(), 2, "the new key had worked before it stopped");
 }

@@ -1,5 +1,4 @@
-//! The layout of the runtime: its modules import each other in one direction and are few, its files
-//! are few and its functions short.
+//! The layout of the runtime: no import cycles, few modules and files, short functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,12 +15,12 @@ const MAX_FUNCTION_LINES: usize = 40;
 /// A file of the runtime without its tests.
 struct Source {
     file: PathBuf,
-    /// Its module: `session`, `renewal`. The first is the top-level module; `lib.rs` has none.
+    /// The path of its module, such as `session`, `renewal`. Empty for `lib.rs`.
     module: Vec<String>,
     items: Vec<Item>,
 }
 
-/// The imports between top-level modules, and the places that cause them.
+/// The imports between top-level modules, and where each occurs.
 type Imports = BTreeMap<(String, String), BTreeSet<String>>;
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -45,7 +44,7 @@ fn sources() -> Vec<Source> {
     sources.filter(|source| !source.module.iter().any(|name| name.ends_with("tests") || name == "fake")).collect()
 }
 
-/// The tokens as text; `{` stands for the beginning of any group.
+/// The tokens as text, with `{` for the start of any group.
 fn words(tokens: TokenStream) -> Vec<String> {
     let words = tokens.into_iter().flat_map(|token| match token {
         TokenTree::Group(group) => [vec!["{".to_owned()], words(group.stream())].concat(),
@@ -67,7 +66,7 @@ fn paths(item: &Item) -> Vec<Vec<String>> {
     paths.filter(|path| path.len() > 1).collect()
 }
 
-/// The top-level module of each name at the crate's root: of `client` and of `Client`.
+/// The top-level module that defines each name at the crate root, such as `client` or `Client`.
 fn names_at_the_root(sources: &[Source]) -> BTreeMap<String, String> {
     let modules = sources.iter().filter_map(|source| source.module.first());
     let mut names: BTreeMap<_, _> = modules.map(|module| (module.clone(), module.clone())).collect();
@@ -113,7 +112,7 @@ fn leads_to(imports: &Imports, from: &str, to: &str) -> bool {
     seen.contains(to)
 }
 
-/// The lines and the place of each function.
+/// The length and location of each function.
 struct Functions<'a>(&'a Path, Vec<(usize, String)>);
 
 impl Functions<'_> {

@@ -1,4 +1,4 @@
-//! The local OTAS against conversations recorded with the real servers.
+//! The local OTAS, compared with conversations recorded from the real servers.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,22 +9,22 @@ use serde_json::{Map, Value, json};
 
 const CASES: &str = include_str!("../fixtures/cases.json");
 
-/// The values of the placeholders in the cases.
+/// The values of the placeholders in the cases, by name.
 type Placeholders = HashMap<&'static str, String>;
 
 #[tokio::test]
-async fn the_local_otas_responds_as_the_real_one_in_every_recorded_case() {
-    let peer = Peer::of(Server::start().await.unwrap());
+async fn the_local_otas_matches_every_recorded_response() {
+    let otas = LocalOtas::of(Server::start().await.unwrap());
     let cases: Vec<Value> = serde_json::from_str(CASES).unwrap();
     let expired = expired_token().await;
-    let shared = peer.new_world(&expired).await;
+    let shared = otas.new_account(&expired).await;
     let mut differences = Vec::new();
     for case in &cases {
         let fresh = case["fresh"].as_bool().unwrap_or(false);
-        let fresh = if fresh { Some(peer.new_world(&expired).await) } else { None };
-        let got = peer.play(case, fresh.as_ref().unwrap_or(&shared)).await;
+        let fresh = if fresh { Some(otas.new_account(&expired).await) } else { None };
+        let got = otas.play(case, fresh.as_ref().unwrap_or(&shared)).await;
         let want = &case["expect"];
-        // only the status of an error page matters
+        // Of an HTML error page, only the status matters.
         let is_page = want["content_type"] == "text/html" && got["status"] == want["status"];
         if !is_page && got != *want {
             differences.push(format!("{}\n   want {want}\n   got  {got}", case["name"]));
@@ -34,27 +34,27 @@ async fn the_local_otas_responds_as_the_real_one_in_every_recorded_case() {
     assert_eq!(cases.len(), 90);
 }
 
-/// A token that is signed with the usual secret but has expired.
+/// A token that is properly signed but expired.
 async fn expired_token() -> String {
-    let peer = Peer::of(Server::builder().token_lifetime(Duration::ZERO).start().await.unwrap());
-    let key = peer.server.agent_key();
-    let opened = peer.post("/api/agent/v1/session/create/", &[("X-OTAS-AGENT-KEY", &key)], &json!({"meta": {}})).await;
+    let otas = LocalOtas::of(Server::builder().token_lifetime(Duration::ZERO).start().await.unwrap());
+    let key = otas.server.agent_key();
+    let opened = otas.post("/api/agent/v1/session/create/", &[("X-OTAS-AGENT-KEY", &key)], &json!({"meta": {}})).await;
     text(&opened["response"]["jwt_token"])
 }
 
-/// A local OTAS, and a plain client for it.
-struct Peer {
+/// A local OTAS, and a plain HTTP client for it.
+struct LocalOtas {
     server: Server,
     http: Client,
 }
 
-impl Peer {
+impl LocalOtas {
     fn of(server: Server) -> Self {
         Self { server, http: Client::builder().redirect(redirect::Policy::none()).build().unwrap() }
     }
 
-    /// Creates a user, a project with an SDK key, and two agents whose keys work, through the servers' own endpoints.
-    async fn new_world(&self, expired: &str) -> Placeholders {
+    /// Creates a user, a project with an SDK key, and two agents, through the public endpoints.
+    async fn new_account(&self, expired: &str) -> Placeholders {
         let random = uuid::Uuid::new_v4;
         let email = format!("{}@example.com", random().simple());
         let user =
@@ -82,12 +82,14 @@ impl Peer {
             ("SDK_KEY", sdk),
             ("RANDOM_UUID", random().to_string()),
             ("EXPIRED_TOKEN", expired.to_owned()),
-            // properly signed, but for no session
+            // Properly signed, but for no session.
             ("TOKEN_WITHOUT_CLAIMS", self.server.user_token().to_owned()),
         ])
     }
 
-    /// Key, id and session token of a new agent. One key in seven can never work; then it tries again.
+    /// The key, id and session token of a new agent.
+    ///
+    /// Retries until the key works, since one generated key in seven never does.
     async fn new_agent(&self, owner: &[(&str, &str)]) -> (String, String, String) {
         loop {
             let fields = json!({"agent_name": "a", "agent_description": "d", "agent_provider": "x"});
@@ -109,12 +111,12 @@ impl Peer {
         request.send().await.unwrap().json().await.unwrap()
     }
 
-    /// Status, content type and masked JSON of the response to a case.
-    async fn play(&self, case: &Value, world: &Placeholders) -> Value {
+    /// The status, content type and masked JSON of the response to a case.
+    async fn play(&self, case: &Value, placeholders: &Placeholders) -> Value {
         for request in case["before"].as_array().into_iter().flatten() {
-            self.send(request, world).await;
+            self.send(request, placeholders).await;
         }
-        let response = self.send(case, world).await;
+        let response = self.send(case, placeholders).await;
         let content_type = response.headers()["content-type"].to_str().unwrap();
         let content_type = content_type.split(';').next().unwrap_or_default().to_owned();
         let status = response.status().as_u16();
@@ -123,21 +125,21 @@ impl Peer {
             ("content_type".to_owned(), content_type.clone().into()),
         ]);
         if content_type.contains("json") {
-            got.insert("json".to_owned(), mask(&response.json().await.unwrap(), world));
+            got.insert("json".to_owned(), mask(&response.json().await.unwrap(), placeholders));
         }
         got.into()
     }
 
-    async fn send(&self, request: &Value, world: &Placeholders) -> Response {
+    async fn send(&self, request: &Value, placeholders: &Placeholders) -> Response {
         let service = if request["service"] == "uasam" { self.server.uasam() } else { self.server.brain() };
-        let url = service.url() + &fill(&text(&request["path"]), world);
+        let url = service.url() + &fill(&text(&request["path"]), placeholders);
         let method = Method::from_bytes(text(&request["method"]).as_bytes()).unwrap();
         let mut sent = self.http.request(method, url);
         for (name, value) in request["headers"].as_object().into_iter().flatten() {
-            sent = sent.header(name, fill(&text(value), world));
+            sent = sent.header(name, fill(&text(value), placeholders));
         }
         if let Some(body) = request["body"].as_str() {
-            sent = sent.body(fill(body, world));
+            sent = sent.body(fill(body, placeholders));
         }
         sent.send().await.unwrap()
     }
@@ -147,8 +149,8 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("expected a string, got {value}")).to_owned()
 }
 
-/// Replaces `${NAME}`, `${a*N}` (N times the letter a) and `${r*N}` (N characters that do not compress).
-fn fill(text: &str, world: &Placeholders) -> String {
+/// Replaces `${NAME}`, `${a*N}` (the letter a, N times) and `${r*N}` (N incompressible characters).
+fn fill(text: &str, placeholders: &Placeholders) -> String {
     let mut parts = text.split("${");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -156,14 +158,14 @@ fn fill(text: &str, world: &Placeholders) -> String {
         match name.split_once('*') {
             Some(("a", count)) => out += &"a".repeat(count.parse().unwrap()),
             Some(("r", count)) => out += &noise(count.parse().unwrap()),
-            _ => out += world.get(name).unwrap_or_else(|| panic!("unknown placeholder {name}")),
+            _ => out += placeholders.get(name).unwrap_or_else(|| panic!("unknown placeholder {name}")),
         }
         out += rest;
     }
     out
 }
 
-/// Characters that do not compress, the same each time.
+/// Incompressible characters, the same on every run.
 fn noise(count: usize) -> String {
     let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut letter = || {
@@ -175,12 +177,12 @@ fn noise(count: usize) -> String {
     (0..count).map(|_| letter()).collect()
 }
 
-/// Replaces values that differ from run to run by their placeholder or kind.
-fn mask(value: &Value, world: &Placeholders) -> Value {
+/// Replaces values that differ between runs by their placeholder or kind.
+fn mask(value: &Value, placeholders: &Placeholders) -> Value {
     match value {
-        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), mask(value, world))).collect(),
-        Value::Array(values) => values.iter().map(|value| mask(value, world)).collect(),
-        Value::String(text) => match world.iter().find(|(_, known)| *known == text) {
+        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), mask(value, placeholders))).collect(),
+        Value::Array(values) => values.iter().map(|value| mask(value, placeholders)).collect(),
+        Value::String(text) => match placeholders.iter().find(|(_, known)| *known == text) {
             Some((name, _)) => format!("${{{name}}}").into(),
             None => kind(text).unwrap_or(text).into(),
         },

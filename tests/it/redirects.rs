@@ -1,12 +1,17 @@
-//! Redirects across the border of the project's domain: the token goes with the URL, never with the chain.
+//! Redirects into and out of the project domain: each hop gets the token only if its own URL may.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::stream::iter;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use otas::reqwest::header::{HeaderMap, HeaderName};
-use otas::reqwest::{Method, StatusCode};
-use otas::{Client, Config, Session, http};
+use otas::reqwest::{Body, Method, StatusCode};
+use otas::{Client, Session, http};
 
-use crate::support::{Received, Upstream, otas_around, redirect};
+use crate::support::{Received, Upstream, client_with, otas_around, otas_around_with, redirect};
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
@@ -14,116 +19,15 @@ async fn session(client: &Client) -> Session {
     client.open(serde_json::json!({})).await.unwrap()
 }
 
-/// Sends a request in a session of its own, and gives what reached the site.
-async fn run(method: Method, path: impl Fn(&Upstream) -> String) -> (Vec<Received>, String) {
-    let site = Upstream::start().await;
-    let (_otas, client) = otas_around(&site).await;
+/// Sends a request in a session, and returns what the upstream received and the session's token.
+async fn send(method: Method, url: impl Fn(&Upstream) -> String) -> (Vec<Received>, String) {
+    let upstream = Upstream::start().await;
+    let (_otas, client) = otas_around(&upstream).await;
     let session = session(&client).await;
-    let answer = session.scope(async { http::request(method, path(&site)).body("payload").await.unwrap() }).await;
-    assert_eq!(answer.status(), 200);
-    (site.received(), session.token().unwrap().expose_secret().to_owned())
-}
-
-#[tokio::test]
-async fn a_redirect_out_of_the_domain_loses_the_token() {
-    for status in STATUSES {
-        let (hits, token) = run(Method::POST, |site| site.inside(&redirect(status, &site.outside("/end")))).await;
-        assert_eq!(hits.len(), 2);
-        assert_eq!(hits[0].token(), Some(token.as_str()), "{status}");
-        assert_eq!(hits[1].token(), None, "{status}");
-    }
-}
-
-#[tokio::test]
-async fn a_redirect_within_the_domain_keeps_the_token() {
-    for status in STATUSES {
-        let (hits, token) = run(Method::POST, |site| site.inside(&redirect(status, "/end"))).await;
-        assert!(hits.len() == 2 && hits.iter().all(|hit| hit.token() == Some(token.as_str())), "{status}");
-    }
-}
-
-#[tokio::test]
-async fn methods_and_bodies_follow_the_rules_of_reqwest() {
-    for status in STATUSES {
-        for method in [Method::POST, Method::PUT, Method::GET, Method::HEAD] {
-            let (ours, _) = run(method.clone(), |site| site.inside(&redirect(status, "/end"))).await;
-            let site = Upstream::start().await;
-            let request = otas::reqwest::Client::new().request(method.clone(), site.inside(&redirect(status, "/end")));
-            request.body("payload").send().await.unwrap();
-            let told = |hits: Vec<Received>| {
-                let end = hits.into_iter().nth(1).unwrap();
-                (end.method.clone(), end.uri.clone(), end.body.clone(), end.header("content-length").map(str::to_owned))
-            };
-            assert_eq!(told(ours), told(site.received()), "{method} {status}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_chain_that_was_outside_gets_the_token_back_for_reading_only() {
-    let there_and_back = |status| {
-        move |site: &Upstream| {
-            let back = site.outside(&redirect(status, &site.inside("/end")));
-            site.inside(&redirect(status, &back))
-        }
-    };
-    let (read, token) = run(Method::GET, there_and_back(302)).await;
-    assert_eq!(read.iter().map(|hit| hit.token() == Some(token.as_str())).collect::<Vec<_>>(), [true, false, true]);
-    let (written, token) = run(Method::POST, there_and_back(307)).await;
-    assert_eq!(written.last().unwrap().method, Method::POST);
-    assert_eq!(written.iter().map(|hit| hit.token() == Some(token.as_str())).collect::<Vec<_>>(), [true, false, false]);
-    let (turned, token) = run(Method::POST, there_and_back(303)).await;
-    assert_eq!(turned.last().unwrap().method, Method::GET);
-    assert_eq!(turned.last().unwrap().token(), Some(token.as_str()));
-}
-
-#[tokio::test]
-async fn a_foreign_server_cannot_make_a_first_request_write_with_the_token() {
-    let (hits, _) = run(Method::POST, |site| site.outside(&redirect(307, &site.inside("/end")))).await;
-    assert_eq!((hits[0].token(), hits[1].token()), (None, None));
-}
-
-#[tokio::test]
-async fn credentials_are_stripped_across_hosts_and_kept_within_one() {
-    for default_headers in [false, true] {
-        let site = Upstream::start().await;
-        let (otas, _) = otas_around(&site).await;
-        let secrets = [("authorization", "Bearer hunter2"), ("cookie", "hunter2"), ("x-mine", "kept")];
-        let headers = secrets.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        let headers: otas::reqwest::header::HeaderMap = headers;
-        let defaults = if default_headers { headers.clone() } else { Default::default() };
-        let config = Config::builder()
-            .vars(otas.env())
-            .http_client(move || otas::reqwest::Client::builder().default_headers(defaults.clone()));
-        let client = Client::new(config.build().unwrap()).unwrap();
-        let session = session(&client).await;
-        let path = redirect(302, &site.outside(&redirect(302, &site.inside("/end"))));
-        let mut request = client.http().get(site.inside(&redirect(302, &path)));
-        if !default_headers {
-            request = request.headers(headers);
-        }
-        session.scope(request.send()).await.unwrap();
-        let hits = site.received();
-        let sees = |hit: &Received| hit.header("authorization").is_some_and(|value| value.contains("hunter2"));
-        assert_eq!(hits.iter().map(sees).collect::<Vec<_>>(), [true, true, false, false], "{default_headers}");
-        assert!(hits.iter().all(|hit| hit.header("x-mine") == Some("kept")));
-        assert!(hits[2..].iter().all(|hit| hit.header("cookie").is_none_or(str::is_empty)));
-    }
-}
-
-#[tokio::test]
-async fn a_token_set_by_hand_is_not_overruled_inside_and_stripped_outside() {
-    let site = Upstream::start().await;
-    let (otas, client) = otas_around(&site).await;
-    let session = session(&client).await;
-    let send =
-        |url: String| http::get(url).header("X-OTAS-AGENT-SESSION-TOKEN", "mine").header("x-otas-agent-key", "k");
-    session.scope(async { send(site.inside(&redirect(302, &site.outside("/")))).await.unwrap() }).await;
-    let hits = site.received();
-    assert_eq!((hits[0].token(), hits[1].token()), (Some("mine"), None));
-    assert!(hits.iter().all(|hit| hit.header("x-otas-agent-key").is_none()), "the agent key is for OTAS alone");
-    session.scope(async { send(otas.uasam_url()).await.unwrap() }).await;
-    assert_eq!(otas.requests().last().unwrap().header("x-otas-agent-key"), Some("k"));
+    let url = url(&upstream);
+    let response = session.scope(async { http::request(method, url).body("payload").await.unwrap() }).await;
+    assert_eq!(response.status(), 200);
+    (upstream.received(), session.token().unwrap().expose_secret().to_owned())
 }
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -131,12 +35,121 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 }
 
 #[tokio::test]
-async fn default_headers_cannot_carry_the_secrets_outside() {
+async fn a_redirect_out_of_the_domain_drops_the_token() {
+    for status in STATUSES {
+        let (received, token) =
+            send(Method::POST, |upstream| upstream.inside(&redirect(status, &upstream.outside("/end")))).await;
+
+        assert_eq!(received.len(), 2);
+        assert_eq!(received[0].token(), Some(token.as_str()), "{status}");
+        assert_eq!(received[1].token(), None, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_domain_keeps_the_token() {
+    for status in STATUSES {
+        let (received, token) = send(Method::POST, |upstream| upstream.inside(&redirect(status, "/end"))).await;
+
+        let has_token = |request: &Received| request.token() == Some(token.as_str());
+        assert!(received.len() == 2 && received.iter().all(has_token), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn methods_and_bodies_are_redirected_as_in_reqwest() {
+    let second = |received: Vec<Received>| {
+        let second = received.into_iter().nth(1).unwrap();
+        let length = second.header("content-length").map(str::to_owned);
+        (second.method, second.uri, second.body, length)
+    };
+    for status in STATUSES {
+        for method in [Method::POST, Method::PUT, Method::GET, Method::HEAD] {
+            let (received, _) = send(method.clone(), |upstream| upstream.inside(&redirect(status, "/end"))).await;
+            let plain = Upstream::start().await;
+            let request = otas::reqwest::Client::new().request(method.clone(), plain.inside(&redirect(status, "/end")));
+            request.body("payload").send().await.unwrap();
+
+            assert_eq!(second(received), second(plain.received()), "{method} {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_a_hop_outside_only_reads_get_the_token_back() {
+    async fn there_and_back(method: Method, status: u16) -> (Method, Vec<bool>) {
+        let (received, token) = send(method, |upstream| {
+            let back = upstream.outside(&redirect(status, &upstream.inside("/end")));
+            upstream.inside(&redirect(status, &back))
+        })
+        .await;
+        let tokens = received.iter().map(|request| request.token() == Some(token.as_str())).collect();
+        (received.last().unwrap().method.clone(), tokens)
+    }
+
+    assert_eq!(there_and_back(Method::GET, 302).await, (Method::GET, vec![true, false, true]));
+    assert_eq!(there_and_back(Method::POST, 307).await, (Method::POST, vec![true, false, false]));
+    assert_eq!(there_and_back(Method::POST, 303).await, (Method::GET, vec![true, false, true]));
+}
+
+#[tokio::test]
+async fn an_outside_server_cannot_trigger_a_write_with_the_token() {
+    let (received, _) = send(Method::POST, |upstream| upstream.outside(&redirect(307, &upstream.inside("/end")))).await;
+    assert_eq!((received[0].token(), received[1].token()), (None, None));
+}
+
+#[tokio::test]
+async fn credentials_are_stripped_across_hosts_and_kept_within_one() {
+    for as_defaults in [false, true] {
+        let upstream = Upstream::start().await;
+        let credentials = headers(&[("authorization", "Bearer hunter2"), ("cookie", "hunter2"), ("x-mine", "kept")]);
+        let defaults = if as_defaults { credentials.clone() } else { HeaderMap::new() };
+        let build = move || otas::reqwest::Client::builder().default_headers(defaults.clone());
+        let (_otas, client) = otas_around_with(&upstream, |config| config.http_client(build)).await;
+        let session = session(&client).await;
+        let third = redirect(302, &upstream.outside(&redirect(302, &upstream.inside("/end"))));
+        let mut request = client.http().get(upstream.inside(&redirect(302, &third)));
+        if !as_defaults {
+            request = request.headers(credentials);
+        }
+
+        session.scope(request.send()).await.unwrap();
+
+        let received = upstream.received();
+        let authorized: Vec<_> = received
+            .iter()
+            .map(|request| request.header("authorization").is_some_and(|value| value.contains("hunter2")))
+            .collect();
+        assert_eq!(authorized, [true, true, false, false], "{as_defaults}");
+        assert!(received.iter().all(|request| request.header("x-mine") == Some("kept")));
+        assert!(received[2..].iter().all(|request| request.header("cookie").is_none_or(str::is_empty)));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_supplied_token_is_kept_inside_and_stripped_outside() {
     let upstream = Upstream::start().await;
-    let (otas, _) = otas_around(&upstream).await;
+    let (otas, client) = otas_around(&upstream).await;
+    let session = session(&client).await;
+    let request =
+        |url: String| http::get(url).header("X-OTAS-AGENT-SESSION-TOKEN", "mine").header("x-otas-agent-key", "k");
+
+    let url = upstream.inside(&redirect(302, &upstream.outside("/")));
+    session.scope(async { request(url).await.unwrap() }).await;
+    session.scope(async { request(otas.uasam_url()).await.unwrap() }).await;
+
+    let received = upstream.received();
+    assert_eq!((received[0].token(), received[1].token()), (Some("mine"), None));
+    let key = |request: &Received| request.header("x-otas-agent-key").map(str::to_owned);
+    assert!(received.iter().all(|request| key(request).is_none()), "only OTAS receives the agent key");
+    assert_eq!(otas.requests().last().unwrap().header("x-otas-agent-key"), Some("k"));
+}
+
+#[tokio::test]
+async fn default_headers_cannot_carry_secrets_outside() {
+    let upstream = Upstream::start().await;
     let secrets = headers(&[("x-otas-agent-session-token", "hunter2"), ("x-otas-agent-key", "hunter2")]);
-    let config = Config::builder().vars(otas.env()).default_headers(secrets).build().unwrap();
-    let client = Client::new(config).unwrap();
+    let (_otas, client) = otas_around_with(&upstream, |config| config.default_headers(secrets)).await;
 
     client.scope(async { http::get(upstream.outside("/")).await.unwrap() }).await;
 
@@ -147,16 +160,14 @@ async fn default_headers_cannot_carry_the_secrets_outside() {
 #[tokio::test]
 async fn default_headers_lose_their_credentials_on_another_host() {
     let upstream = Upstream::start().await;
-    let (otas, _) = otas_around(&upstream).await;
     let defaults = headers(&[("authorization", "Bearer hunter2"), ("x-team", "search"), ("accept", "text/plain")]);
-    let config = Config::builder().vars(otas.env()).default_headers(defaults).build().unwrap();
-    let client = Client::new(config).unwrap();
+    let (_otas, client) = otas_around_with(&upstream, |config| config.default_headers(defaults)).await;
 
     let url = upstream.inside(&redirect(302, &upstream.outside("/end")));
     client.scope(async { http::get(url).header("accept", "text/html").await.unwrap() }).await;
 
     let received = upstream.received();
-    let sent = |at: usize, name: &str| received[at].header(name).map(str::to_owned);
+    let sent = |hop: usize, name: &str| received[hop].header(name).map(str::to_owned);
     assert_eq!(sent(0, "authorization").as_deref(), Some("Bearer hunter2"));
     assert_eq!(sent(1, "authorization"), None);
     for hop in 0..2 {
@@ -168,9 +179,8 @@ async fn default_headers_lose_their_credentials_on_another_host() {
 #[tokio::test]
 async fn a_custom_client_cannot_add_its_credentials_on_another_host() {
     let upstream = Upstream::start().await;
-    let (otas, _) = otas_around(&upstream).await;
     let build = || otas::reqwest::Client::builder().default_headers(headers(&[("authorization", "Bearer hunter2")]));
-    let client = Client::new(Config::builder().vars(otas.env()).http_client(build).build().unwrap()).unwrap();
+    let (_otas, client) = otas_around_with(&upstream, |config| config.http_client(build)).await;
 
     let url = upstream.inside(&redirect(302, &upstream.outside("/end")));
     client.scope(async { http::get(url).await.unwrap() }).await;
@@ -181,83 +191,81 @@ async fn a_custom_client_cannot_add_its_credentials_on_another_host() {
 }
 
 #[tokio::test]
-async fn a_loop_ends_with_the_error_that_reqwest_gives() {
-    let site = Upstream::start().await;
-    let (otas, client) = otas_around(&site).await;
-    let looped = site.inside("/loop?status=302&to=");
-    let error = client.scope(async { http::get(&looped).await.unwrap_err() }).await;
+async fn a_redirect_loop_fails_as_in_reqwest() {
+    let upstream = Upstream::start().await;
+    let (otas, client) = otas_around(&upstream).await;
+    let url = upstream.inside("/loop?status=302&to=");
+
+    let error = client.scope(async { http::get(&url).await.unwrap_err() }).await;
     assert!(error.is_redirect(), "{error:?}");
-    assert_eq!(site.received().len(), 11, "the first request and ten redirects, as in reqwest");
-    let bare = otas::reqwest::get(&looped).await.unwrap_err();
-    assert_eq!((error.to_string(), site.received().len()), (bare.to_string(), 22));
-    for (most, hits) in [(0, 1), (3, 4)] {
-        let client = Client::new(Config::builder().vars(otas.env()).max_redirects(most).build().unwrap()).unwrap();
-        let before = site.received().len();
-        let answer = client.scope(async { http::get(&looped).await }).await;
-        assert_eq!(site.received().len() - before, hits);
-        assert_eq!(answer.map(|answer| answer.status()).ok(), (most == 0).then_some(StatusCode::FOUND));
+    assert_eq!(upstream.received().len(), 11, "the first request and ten redirects, as in reqwest");
+    let plain = otas::reqwest::get(&url).await.unwrap_err();
+    assert_eq!((error.to_string(), upstream.received().len()), (plain.to_string(), 22));
+
+    for (max, requests) in [(0, 1), (3, 4)] {
+        let client = client_with(&otas, |config| config.max_redirects(max));
+        let before = upstream.received().len();
+        let response = client.scope(async { http::get(&url).await }).await;
+        assert_eq!(upstream.received().len() - before, requests);
+        assert_eq!(response.map(|response| response.status()).ok(), (max == 0).then_some(StatusCode::FOUND));
     }
 }
 
 #[tokio::test]
-async fn a_streamed_body_is_not_sent_twice_and_the_redirect_is_the_answer() {
-    let site = Upstream::start().await;
-    let (_otas, client) = otas_around(&site).await;
+async fn a_streamed_body_is_not_replayed_and_the_redirect_is_returned() {
+    let upstream = Upstream::start().await;
+    let (_otas, client) = otas_around(&upstream).await;
     let send = |status: u16| {
-        let body = otas::reqwest::Body::wrap(http_body_util::StreamBody::new(Once(Some("chunk"))));
-        let url = site.inside(&redirect(status, "/end"));
+        let chunk = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"chunk")));
+        let body = Body::wrap(StreamBody::new(iter([chunk])));
+        let url = upstream.inside(&redirect(status, "/end"));
         client.scope(async move { http::post(url).body(body).await.unwrap() })
     };
+
     assert_eq!(send(307).await.status(), 307);
     assert_eq!(send(302).await.status(), 200, "a redirect that drops the body can be followed");
-    assert!(site.received().iter().filter(|hit| hit.uri.path() == "/redirect").all(|hit| &hit.body[..] == b"chunk"));
-}
 
-/// A stream of one chunk, of unknown length.
-struct Once(Option<&'static str>);
-
-impl futures_core::Stream for Once {
-    type Item = Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::task::Poll::Ready(self.0.take().map(|chunk| Ok(http_body::Frame::data(chunk.into()))))
-    }
+    let received = upstream.received();
+    let mut redirected = received.iter().filter(|request| request.uri.path() == "/redirect");
+    assert!(redirected.all(|request| &request.body[..] == b"chunk"));
 }
 
 #[tokio::test]
-async fn a_redirect_to_what_is_no_web_page_is_the_error_that_reqwest_gives() {
-    let site = Upstream::start().await;
-    let (_otas, client) = otas_around(&site).await;
-    let url = site.inside(&redirect(302, "ftp://localhost/"));
+async fn a_redirect_to_an_unsupported_scheme_fails_as_in_reqwest() {
+    let upstream = Upstream::start().await;
+    let (_otas, client) = otas_around(&upstream).await;
+    let url = upstream.inside(&redirect(302, "ftp://localhost/"));
+
     let error = client.scope(async { http::get(&url).await.unwrap_err() }).await;
+
     assert!(error.is_builder() && otas::reqwest::get(&url).await.unwrap_err().is_builder(), "{error:?}");
 }
 
 #[tokio::test]
-async fn one_timeout_holds_for_the_whole_chain() {
-    let site = Upstream::start().await;
-    let (otas, client) = otas_around(&site).await;
+async fn one_timeout_covers_the_whole_redirect_chain() {
+    const TIMEOUT: Duration = Duration::from_millis(200);
+    let upstream = Upstream::start().await;
+    let (otas, client) = otas_around(&upstream).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stuck = format!("http://{}/", silent.local_addr().unwrap());
-    let url = site.inside(&redirect(302, &stuck));
-    let error = client.scope(async { http::get(&url).timeout(Duration::from_millis(200)).await.unwrap_err() }).await;
+    let url = upstream.inside(&redirect(302, &format!("http://{}/", silent.local_addr().unwrap())));
+
+    let error = client.scope(async { http::get(&url).timeout(TIMEOUT).await.unwrap_err() }).await;
     assert!(error.is_timeout(), "{error:?}");
-    let hurried =
-        Client::new(Config::builder().vars(otas.env()).request_timeout(Duration::from_millis(200)).build().unwrap())
-            .unwrap();
-    let error = hurried.scope(async { http::get(&url).await.unwrap_err() }).await;
+
+    let client = client_with(&otas, |config| config.request_timeout(TIMEOUT));
+    let error = client.scope(async { http::get(&url).await.unwrap_err() }).await;
     assert!(error.is_timeout(), "{error:?}");
 }
 
 #[tokio::test]
-async fn no_header_of_otas_follows_a_redirect_to_another_host() {
-    let site = Upstream::start().await;
-    let (_otas, client) = otas_around(&site).await;
-    let url = site.inside(&redirect(302, &site.outside("/")));
+async fn no_otas_header_follows_a_redirect_to_another_host() {
+    let upstream = Upstream::start().await;
+    let (_otas, client) = otas_around(&upstream).await;
+    let url = upstream.inside(&redirect(302, &upstream.outside("/")));
+
     client.scope(async { http::get(url).header("x-otas-user-token", "hunter2").await.unwrap() }).await;
-    let hits = site.received();
-    assert_eq!((hits[0].header("x-otas-user-token"), hits[1].header("x-otas-user-token")), (Some("hunter2"), None));
+
+    let received = upstream.received();
+    assert_eq!(received[0].header("x-otas-user-token"), Some("hunter2"));
+    assert_eq!(received[1].header("x-otas-user-token"), None);
 }

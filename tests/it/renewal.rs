@@ -1,224 +1,252 @@
-//! Long runs: a session's token is renewed before it expires, once for all who use it, and nobody notices.
+//! Renewal: a long-running session gets a new token before the old one expires, once for all of its
+//! users, and without interrupting them.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::stream::{StreamExt, iter};
-use otas::{Client, Clock, Config, Session, SessionId, http};
+use otas::{Client, Clock, ConfigBuilder, Session, SessionId, http};
 use otas_local::{Fault, Server};
 use serde_json::json;
 
-use crate::support::Upstream;
+use crate::support::{Upstream, client_with, fetch};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How long the server's tokens live. Its own clock goes on as it is: only the client's runs ahead, so that the old token still serves, by
-/// less than events are kept for.
-const LIFE: Duration = Duration::from_secs(4 * 60);
 
-struct Set {
-    site: Upstream,
+/// How long the server's tokens live.
+///
+/// Only the client's clock is advanced, so the server still accepts an old token. It is advanced by
+/// less than the age at which undelivered events expire.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(4 * 60);
+
+/// A session, and everything that renews it.
+struct Fixture {
+    upstream: Upstream,
     otas: Server,
     clock: Clock,
     client: Client,
     session: Session,
 }
 
-async fn set_with(change: impl FnOnce(otas::ConfigBuilder) -> otas::ConfigBuilder) -> Set {
-    let site = Upstream::start().await;
-    let otas = Server::builder().project_domain(site.inside("")).token_lifetime(LIFE).start().await.unwrap();
+async fn fixture() -> Fixture {
+    fixture_with(|config| config).await
+}
+
+async fn fixture_with(change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Fixture {
+    let upstream = Upstream::start().await;
+    let domain = upstream.inside("");
+    let otas = Server::builder().project_domain(domain).token_lifetime(TOKEN_LIFETIME).start().await.unwrap();
     let clock = Clock::new();
-    let client = Client::new(change(Config::builder().vars(otas.env()).clock(&clock)).build().unwrap()).unwrap();
+    let client = client_with(&otas, |config| change(config.clock(&clock)));
     let session = client.open(json!({ "task_name": "long" })).await.unwrap();
-    Set { site, otas, clock, client, session }
+    Fixture { upstream, otas, clock, client, session }
 }
 
-async fn set() -> Set {
-    set_with(|config| config).await
-}
-
-impl Set {
-    /// Ids of the sessions that the server knows, the oldest first.
-    fn ids(&self) -> Vec<String> {
+impl Fixture {
+    /// The ids of the sessions on the server, oldest first.
+    fn session_ids(&self) -> Vec<String> {
         self.otas.sessions().into_iter().map(|session| session.id).collect()
     }
 
-    /// A use of the token, and the session that it opens.
-    fn used(&self) -> Option<String> {
+    /// Uses the token, and returns the id of the session that it belongs to.
+    fn use_token(&self) -> Option<String> {
         self.otas.session_of(self.session.token().unwrap().expose_secret())
     }
 
-    /// Waits for a renewal that runs in the background.
-    async fn renewed_from(&self, old: &SessionId) {
-        let give_up = Instant::now() + 30 * SECOND;
+    /// Waits until the session has been renewed in the background.
+    async fn wait_for_renewal(&self, old: &SessionId) {
+        let deadline = Instant::now() + 30 * SECOND;
         while self.session.id() == *old {
-            assert!(Instant::now() < give_up, "not renewed");
+            assert!(Instant::now() < deadline, "not renewed");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
-    /// Requests within the domain, all at once; the sessions that their tokens open.
-    async fn requests(&self, count: usize) -> HashSet<Option<String>> {
-        let url = self.site.inside("/");
-        let sent = self.site.received().len();
+    /// Sends concurrent requests within the domain, and returns the sessions of their tokens.
+    async fn send_requests(&self, count: usize) -> HashSet<Option<String>> {
+        let url = self.upstream.inside("/");
+        let sent = self.upstream.received().len();
         self.session.scope(async { join_all((0..count).map(|_| http::get(&url).send())).await }).await;
-        let hits = self.site.received().split_off(sent);
-        assert_eq!(hits.len(), count);
-        hits.iter().map(|hit| hit.token().and_then(|token| self.otas.session_of(token))).collect()
+        let received = self.upstream.received().split_off(sent);
+        assert_eq!(received.len(), count);
+        received.iter().map(|request| request.token().and_then(|token| self.otas.session_of(token))).collect()
     }
 }
 
 #[tokio::test]
-async fn a_use_after_half_the_tokens_life_renews_while_the_old_token_serves() {
-    let set = set().await;
-    let first = set.session.id();
-    let (expires, other_handle) = (set.session.expires_at(), set.session.clone());
+async fn using_a_token_past_half_its_life_renews_it_in_the_background() {
+    let fixture = fixture().await;
+    let first = fixture.session.id();
+    let (expires, other_handle) = (fixture.session.expires_at(), fixture.session.clone());
 
-    set.clock.advance(LIFE / 2 - SECOND * 30);
-    assert_eq!(set.used().as_deref(), Some(first.as_str()));
-    set.client.open(json!({ "marker": true })).await.unwrap();
-    assert_eq!(set.ids().len(), 2, "nothing was opened by that use: the marker came after it");
+    fixture.clock.advance(TOKEN_LIFETIME / 2 - SECOND * 30);
+    assert_eq!(fixture.use_token().as_deref(), Some(first.as_str()));
+    fixture.client.open(json!({ "marker": true })).await.unwrap();
+    assert_eq!(fixture.session_ids().len(), 2, "that use opened nothing before the marker");
 
-    set.clock.advance(SECOND * 30);
-    assert_eq!(set.used().as_deref(), Some(first.as_str()), "nobody waits for the renewal");
-    set.renewed_from(&first).await;
+    fixture.clock.advance(SECOND * 30);
+    assert_eq!(fixture.use_token().as_deref(), Some(first.as_str()), "no caller waits for the renewal");
+    fixture.wait_for_renewal(&first).await;
 
-    let sessions = set.otas.sessions();
-    assert_eq!(sessions[2].id, set.session.id().as_str());
+    let sessions = fixture.otas.sessions();
+    assert_eq!(sessions[2].id, fixture.session.id().as_str());
     assert_eq!(sessions[2].meta, json!({ "task_name": "long", "otas.previous_session_id": first.as_str() }));
-    assert_eq!(json!(set.session.meta()), json!({ "task_name": "long" }));
-    assert_eq!(set.used().as_deref(), Some(set.session.id().as_str()));
-    assert_eq!(other_handle.id(), set.session.id(), "every handle is the same session");
-    assert!(set.session.expires_at() >= expires);
+    assert_eq!(json!(fixture.session.meta()), json!({ "task_name": "long" }));
+    assert_eq!(fixture.use_token().as_deref(), Some(fixture.session.id().as_str()));
+    assert_eq!(other_handle.id(), fixture.session.id(), "all handles share the session");
+    assert!(fixture.session.expires_at() >= expires);
 }
 
 #[tokio::test]
-async fn how_long_before_it_expires_is_a_setting() {
-    let set = set_with(|config| config.renew_before(60 * SECOND)).await;
-    let first = set.session.id();
-    set.clock.advance(LIFE - 90 * SECOND);
-    set.used();
-    set.client.open(json!({})).await.unwrap();
-    assert_eq!(set.ids().len(), 2);
-    set.clock.advance(30 * SECOND);
-    set.used();
-    set.renewed_from(&first).await;
+async fn renew_before_sets_how_early_a_token_is_renewed() {
+    let fixture = fixture_with(|config| config.renew_before(60 * SECOND)).await;
+    let first = fixture.session.id();
+
+    fixture.clock.advance(TOKEN_LIFETIME - 90 * SECOND);
+    fixture.use_token();
+    fixture.client.open(json!({})).await.unwrap();
+    assert_eq!(fixture.session_ids().len(), 2);
+
+    fixture.clock.advance(30 * SECOND);
+    fixture.use_token();
+    fixture.wait_for_renewal(&first).await;
 }
 
 #[tokio::test]
-async fn a_thousand_users_make_one_renewal_and_go_on_with_the_old_token_meanwhile() {
-    let set = set().await;
-    let first = set.session.id();
-    set.clock.advance(LIFE / 2);
-    set.otas.uasam().fail_next(1, Fault::Late(2 * SECOND));
-    assert_eq!(set.requests(1000).await, HashSet::from([Some(first.to_string())]));
-    set.renewed_from(&first).await;
-    assert_eq!(set.ids().len(), 2);
+async fn a_thousand_callers_share_one_renewal_and_keep_the_old_token() {
+    let fixture = fixture().await;
+    let first = fixture.session.id();
+    fixture.clock.advance(TOKEN_LIFETIME / 2);
+    fixture.otas.uasam().fail_next(1, Fault::Late(2 * SECOND));
+
+    assert_eq!(fixture.send_requests(1000).await, HashSet::from([Some(first.to_string())]));
+    fixture.wait_for_renewal(&first).await;
+    assert_eq!(fixture.session_ids().len(), 2);
 }
 
 #[tokio::test]
-async fn a_thousand_users_of_an_expired_token_wait_for_one_renewal() {
-    let set = set().await;
-    set.clock.advance(LIFE);
-    set.otas.uasam().fail_next(1, Fault::Late(SECOND / 5));
-    let used = set.requests(1000).await;
-    assert_eq!(set.ids().len(), 2);
-    assert_eq!(used, HashSet::from([Some(set.session.id().to_string())]));
-    assert_eq!(used, HashSet::from([set.ids().pop()]));
+async fn a_thousand_callers_with_an_expired_token_wait_for_one_renewal() {
+    let fixture = fixture().await;
+    fixture.clock.advance(TOKEN_LIFETIME);
+    fixture.otas.uasam().fail_next(1, Fault::Late(SECOND / 5));
+
+    let used = fixture.send_requests(1000).await;
+
+    assert_eq!(fixture.session_ids().len(), 2);
+    assert_eq!(used, HashSet::from([Some(fixture.session.id().to_string())]));
+    assert_eq!(used, HashSet::from([fixture.session_ids().pop()]));
 }
 
 #[tokio::test]
-async fn a_failed_renewal_is_shared_and_tried_again_after_a_pause_while_the_old_token_serves() {
-    let set = set().await;
-    let first = set.session.id();
-    let asked = || set.otas.requests().iter().filter(|request| request.path.contains("session/create")).count();
-    set.clock.advance(LIFE);
-    set.otas.uasam().fail_next(1, Fault::RetryAfter { status: 503, seconds: 1 });
-    assert_eq!(set.requests(1000).await, HashSet::from([Some(first.to_string())]));
-    assert_eq!(asked(), 2, "one for the session, one for all thousand");
+async fn a_failed_renewal_is_shared_and_retried_after_a_pause() {
+    let fixture = fixture().await;
+    let first = fixture.session.id();
+    let opens = || fixture.otas.requests().iter().filter(|request| request.path.contains("session/create")).count();
 
-    set.otas.uasam().fail_next(1, Fault::Status(400));
-    set.clock.advance(SECOND);
-    assert_eq!(set.requests(10).await, HashSet::from([Some(first.to_string())]));
-    assert_eq!(asked(), 3, "and one after the pause");
+    fixture.clock.advance(TOKEN_LIFETIME);
+    fixture.otas.uasam().fail_next(1, Fault::RetryAfter { status: 503, seconds: 1 });
+    assert_eq!(fixture.send_requests(1000).await, HashSet::from([Some(first.to_string())]));
+    assert_eq!(opens(), 2, "one for the session, one for all thousand callers");
 
-    set.clock.advance(60 * SECOND);
-    assert_eq!(set.requests(10).await, HashSet::from([Some(set.session.id().to_string())]));
-    assert_ne!(set.session.id(), first);
+    fixture.otas.uasam().fail_next(1, Fault::Status(400));
+    fixture.clock.advance(SECOND);
+    assert_eq!(fixture.send_requests(10).await, HashSet::from([Some(first.to_string())]));
+    assert_eq!(opens(), 3, "one more after the pause");
+
+    fixture.clock.advance(60 * SECOND);
+    assert_eq!(fixture.send_requests(10).await, HashSet::from([Some(fixture.session.id().to_string())]));
+    assert_ne!(fixture.session.id(), first);
 }
 
 #[tokio::test]
-async fn at_the_boundary_of_a_task_a_session_is_renewed_by_hand() {
-    let set = set().await;
-    let first = set.session.id();
-    let second = set.session.renew().await.unwrap();
-    assert_eq!(set.session.id(), second);
-    let third = set.session.renew().await.unwrap();
-    let previous = |at: usize| set.otas.sessions()[at].meta["otas.previous_session_id"].clone();
+async fn renew_opens_a_session_linked_to_the_previous_one() {
+    let fixture = fixture().await;
+    let first = fixture.session.id();
+
+    let second = fixture.session.renew().await.unwrap();
+    assert_eq!(fixture.session.id(), second);
+    let third = fixture.session.renew().await.unwrap();
+
+    let previous = |at: usize| fixture.otas.sessions()[at].meta["otas.previous_session_id"].clone();
     assert_eq!((previous(1), previous(2)), (json!(first.as_str()), json!(second.as_str())));
-    assert_eq!(set.ids(), [first, second, third].map(|id| id.to_string()));
+    assert_eq!(fixture.session_ids(), [first, second, third].map(|id| id.to_string()));
 }
 
 #[tokio::test]
-async fn who_renews_while_a_renewal_is_under_way_waits_for_that_one() {
-    let set = set().await;
-    let all = join_all((0..50).map(|_| set.session.renew())).await;
-    let ids: HashSet<SessionId> = all.into_iter().map(Result::unwrap).collect();
-    assert_eq!(ids, HashSet::from([set.session.id()]));
-    assert_eq!(set.ids().len(), 2);
+async fn concurrent_calls_to_renew_share_one_renewal() {
+    let fixture = fixture().await;
+
+    let renewed = join_all((0..50).map(|_| fixture.session.renew())).await;
+
+    let ids: HashSet<SessionId> = renewed.into_iter().map(Result::unwrap).collect();
+    assert_eq!(ids, HashSet::from([fixture.session.id()]));
+    assert_eq!(fixture.session_ids().len(), 2);
 }
 
 #[tokio::test]
-async fn a_renewal_that_is_cancelled_leaves_the_session_as_it_was_and_the_next_one_works() {
-    let set = set().await;
-    let first = set.session.id();
-    set.otas.uasam().fail_next(1, Fault::Stall(30 * SECOND));
-    assert!(tokio::time::timeout(SECOND / 10, set.session.renew()).await.is_err());
-    assert_eq!(set.session.id(), first);
-    assert_ne!(set.session.renew().await.unwrap(), first);
+async fn a_cancelled_renewal_leaves_the_session_renewable() {
+    let fixture = fixture().await;
+    let first = fixture.session.id();
+    fixture.otas.uasam().fail_next(1, Fault::Stall(30 * SECOND));
+
+    assert!(tokio::time::timeout(SECOND / 10, fixture.session.renew()).await.is_err());
+    assert_eq!(fixture.session.id(), first);
+    assert_ne!(fixture.session.renew().await.unwrap(), first);
 }
 
 #[tokio::test]
-async fn a_failed_renewal_by_hand_says_why_and_the_session_goes_on() {
-    let set = set().await;
-    set.otas.uasam().fail_next(1, Fault::Html(500));
-    let error = set.session.renew().await.unwrap_err();
+async fn a_failed_call_to_renew_reports_why_and_keeps_the_session() {
+    let fixture = fixture().await;
+    fixture.otas.uasam().fail_next(1, Fault::Html(500));
+
+    let error = fixture.session.renew().await.unwrap_err();
+
     assert!(error.is_unexpected_response(), "{error}");
-    assert_eq!(set.used(), set.ids().pop());
-    set.session.renew().await.unwrap();
+    assert_eq!(fixture.use_token(), fixture.session_ids().pop());
+    fixture.session.renew().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_renewed_in_mid_flight_under_load_loses_no_event_and_leaves_no_request_without_a_token() {
+async fn renewal_under_load_loses_no_event_and_no_token() {
     const CALLS: usize = 600;
-    let set = set().await;
-    let (inside, outside) = (set.site.inside("/inside"), set.site.outside("/outside"));
+    let fixture = fixture().await;
+    let (inside, outside) = (fixture.upstream.inside("/inside"), fixture.upstream.outside("/outside"));
     let call = async |n: usize| {
         match n {
-            150 => set.clock.advance(LIFE / 2), // due soon
-            300 => drop(set.session.renew().await.unwrap()),
-            450 => set.clock.advance(LIFE), // expired
+            150 => fixture.clock.advance(TOKEN_LIFETIME / 2), // due soon
+            300 => drop(fixture.session.renew().await.unwrap()),
+            450 => fixture.clock.advance(TOKEN_LIFETIME), // expired
             _ => {}
         }
         let url = if n % 2 == 0 { &inside } else { &outside };
-        assert_eq!(http::get(url).await.unwrap().text().await.unwrap(), "hello");
+        assert_eq!(fetch(url).await, "hello");
     };
-    set.session.scope(iter(0..CALLS).for_each_concurrent(50, call)).await;
-    assert!(set.client.flush(60 * SECOND).await.is_ok());
 
-    let ids = set.ids();
-    // By the clock, by hand, and once expired; the second may have found the first still under way.
+    fixture.session.scope(iter(0..CALLS).for_each_concurrent(50, call)).await;
+    assert!(fixture.client.flush(60 * SECOND).await.is_ok());
+
+    let ids = fixture.session_ids();
+    // By age, by `renew`, and by expiry; the second may have joined the first if still in progress.
     assert!((3..=4).contains(&ids.len()), "{ids:?}");
-    let hits = set.site.received();
-    let of = |path: &str| hits.iter().filter(|hit| hit.uri.path() == path).map(|hit| hit.token()).collect::<Vec<_>>();
-    assert_eq!((of("/inside").len(), of("/outside").len()), (CALLS / 2, CALLS / 2));
-    assert!(of("/outside").iter().all(Option::is_none));
-    let used = of("/inside").into_iter().map(|token| token.and_then(|token| set.otas.session_of(token)));
-    let used: HashSet<Option<String>> = used.collect();
+    let received = fixture.upstream.received();
+    let tokens = |path: &str| {
+        let requests = received.iter().filter(|request| request.uri.path() == path);
+        requests.map(|request| request.token()).collect::<Vec<_>>()
+    };
+    let (inside, outside) = (tokens("/inside"), tokens("/outside"));
+    assert_eq!((inside.len(), outside.len()), (CALLS / 2, CALLS / 2));
+    assert!(outside.iter().all(Option::is_none));
+    let used: HashSet<_> =
+        inside.into_iter().map(|token| token.and_then(|token| fixture.otas.session_of(token))).collect();
     assert!(used.len() >= 3 && used.is_subset(&ids.iter().cloned().map(Some).collect()), "{used:?} of {ids:?}");
 
-    let events: Vec<_> = ids.iter().flat_map(|id| set.otas.events(id)).collect();
+    let events: Vec<_> = ids.iter().flat_map(|id| fixture.otas.events(id)).collect();
     let numbers: HashSet<u64> = events.iter().map(|event| event.metadata["sequence"].as_u64().unwrap()).collect();
-    assert_eq!((events.len(), numbers.len()), (CALLS / 2, CALLS / 2), "each call once, each with its own number");
-    assert_eq!(set.client.stats().dropped.total(), 0);
+    assert_eq!(
+        (events.len(), numbers.len()),
+        (CALLS / 2, CALLS / 2),
+        "each call is recorded once, with its own number"
+    );
+    assert_eq!(fixture.client.stats().dropped.total(), 0);
 }

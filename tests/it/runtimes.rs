@@ -1,7 +1,11 @@
-//! Every runtime of the caller will do: sessions are opened on a thread of the library's own.
+//! The caller's runtime: any kind works, since sessions are opened on a thread of the library.
 
-use otas::{Client, Config, Session, otas_session};
+use std::task::{Context, Poll, Waker};
+
+use otas::{Client, Session, otas_session};
 use otas_local::Server;
+
+use crate::support::{Upstream, fetch, runtime, start_otas};
 
 #[otas_session]
 async fn run() -> bool {
@@ -10,61 +14,63 @@ async fn run() -> bool {
 
 /// A server and a client that outlive the runtimes of a test.
 fn otas() -> (Server, Client) {
-    crate::support::capture_warnings();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let otas = runtime.block_on(Server::start()).unwrap();
-    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
-    (otas, client)
+    runtime().block_on(start_otas())
 }
 
 #[test]
-fn a_multi_thread_runtime_will_do() {
+fn a_multi_thread_runtime_works() {
     let (_otas, client) = otas();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+
     assert!(runtime.block_on(async { tokio::spawn(async move { client.scope(run()).await }).await.unwrap() }));
 }
 
 #[test]
-fn a_bare_runtime_without_timers_and_io_will_do_twice() {
+fn a_runtime_without_timers_or_io_works_repeatedly() {
     let (otas, client) = otas();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+
     assert!(runtime.block_on(client.scope(run())));
     assert!(runtime.block_on(client.scope(run())));
+
     assert_eq!(otas.sessions().len(), 2);
 }
 
 #[test]
-fn a_runtime_that_ends_leaves_the_client_to_the_next() {
+fn a_client_outlives_the_runtimes_that_use_it() {
     let (otas, client) = otas();
+
     for _ in 0..3 {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        assert!(runtime.block_on(client.scope(run())));
+        assert!(runtime().block_on(client.scope(run())));
     }
+
     assert_eq!(otas.sessions().len(), 3);
 }
 
 #[test]
-fn no_runtime_at_all_will_do() {
+fn sessions_open_without_any_runtime() {
     let (otas, client) = otas();
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut context = Context::from_waker(Waker::noop());
     let mut call = std::pin::pin!(client.scope(run()));
+
     let ran = loop {
         match call.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(ran) => break ran,
-            std::task::Poll::Pending => std::thread::yield_now(),
+            Poll::Ready(ran) => break ran,
+            Poll::Pending => std::thread::yield_now(),
         }
     };
+
     assert!(ran && otas.sessions().len() == 1);
 }
 
 #[test]
-fn requests_work_on_one_runtime_after_another() {
+fn requests_work_on_successive_runtimes() {
     let (_otas, client) = otas();
+
     for _ in 0..3 {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let body = runtime.block_on(async {
-            let site = crate::support::Upstream::start().await;
-            client.scope(async { otas::http::get(site.inside("/")).await.unwrap().text().await.unwrap() }).await
+        let body = runtime().block_on(async {
+            let upstream = Upstream::start().await;
+            client.scope(fetch(upstream.inside("/"))).await
         });
         assert_eq!(body, "hello");
     }

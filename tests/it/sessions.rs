@@ -1,51 +1,53 @@
-//! Sessions: each call opens its own, and what goes wrong is told clearly and harms nobody.
+//! Opening sessions: each call opens its own, and failures are clear and harm no caller.
 
-use std::time::{Duration, Instant};
+use std::error::Error as _;
+use std::time::{Duration, Instant, SystemTime};
 
-use otas::{Client, Clock, Config, Error, Session, otas_session};
+use otas::{Client, Clock, Error, Session, http, otas_session};
 use otas_local::{Fault, Server};
 use serde_json::json;
 
-async fn otas() -> (Server, Client) {
-    crate::support::capture_warnings();
-    let otas = Server::start().await.unwrap();
-    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
-    (otas, client)
-}
+use crate::support::{Upstream, otas_around_with, start_otas, start_otas_with};
 
-/// The error of opening a session, after a look at what it must never show.
-async fn refusal(otas: &Server, client: &Client) -> Error {
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The error of opening a session, checked for what it must never show.
+async fn open_error(otas: &Server, client: &Client) -> Error {
     let error = client.open(json!({ "marked": "in the meta" })).await.unwrap_err();
-    let shown = format!("{error} {error:?} {client:?}");
+    let output = format!("{error} {error:?} {client:?}");
     for secret in [&otas.agent_key(), "eyJ", "<html", "<!DOCTYPE", "in the meta"] {
-        assert!(!shown.contains(secret), "{secret} in {shown}");
+        assert!(!output.contains(secret), "{secret} in {output}");
     }
     error
 }
 
 #[tokio::test]
-async fn a_session_knows_its_id_agent_expiry_and_meta() {
-    let (otas, client) = otas().await;
+async fn a_session_exposes_its_id_agent_expiry_and_meta() {
+    let (otas, client) = start_otas().await;
+
     let session = client.open(json!({ "task_name": "summarize", "docs": 5 })).await.unwrap();
+
     let recorded = otas.sessions().remove(0);
     assert_eq!(session.id().as_str(), recorded.id);
     assert_eq!(&*session.agent_id(), otas.agent_id());
     assert_eq!(recorded.meta, json!({ "task_name": "summarize", "docs": 5 }));
     assert_eq!(json!(session.meta()), recorded.meta);
     assert_eq!(otas.session_of(session.token().unwrap().expose_secret()), Some(recorded.id));
-    let life = session.expires_at().duration_since(std::time::SystemTime::now()).unwrap();
-    assert!(life > Duration::from_secs(29 * 24 * 3600) && life < Duration::from_secs(31 * 24 * 3600));
+    let lifetime = session.expires_at().duration_since(SystemTime::now()).unwrap();
+    assert!(lifetime > 29 * DAY && lifetime < 31 * DAY);
 }
 
 #[tokio::test]
-async fn without_meta_an_empty_object_is_sent() {
+async fn omitted_meta_is_sent_as_an_empty_object_of_known_length() {
     #[otas_session]
     async fn run() {}
-    let (otas, client) = otas().await;
+    let (otas, client) = start_otas().await;
+
     client.scope(run()).await;
+
     let request = otas.requests().remove(0);
     assert_eq!(request.body, br#"{"meta":{}}"#);
-    assert!(request.header("content-length").is_some(), "a chunked body would lose the meta");
+    assert!(request.header("content-length").is_some(), "the server reads a chunked body as empty");
 }
 
 #[tokio::test]
@@ -59,16 +61,18 @@ async fn concurrent_and_nested_calls_each_see_their_own_session() {
     async fn outer(n: usize) -> (String, String) {
         let before = Session::current().unwrap().id();
         let inner = inner(n).await;
-        assert_eq!(Session::current().unwrap().id(), before, "the outer session is back");
+        assert_eq!(Session::current().unwrap().id(), before, "the outer session is restored");
         (before.to_string(), inner)
     }
-    let (otas, client) = otas().await;
+    let (otas, client) = start_otas().await;
     let mut runs = tokio::task::JoinSet::new();
     for n in 0..50 {
         let client = client.clone();
         runs.spawn(async move { (n, client.scope(outer(n)).await) });
     }
+
     let runs = runs.join_all().await;
+
     assert_eq!(otas.sessions().len(), 100);
     let meta_of = |id: &str| otas.sessions().into_iter().find(|session| session.id == id).unwrap().meta;
     for (n, (outer, inner)) in runs {
@@ -78,8 +82,9 @@ async fn concurrent_and_nested_calls_each_see_their_own_session() {
 }
 
 #[tokio::test]
-async fn a_meta_that_is_no_object_or_too_large_is_refused_before_anything_is_sent() {
-    let (otas, client) = otas().await;
+async fn open_rejects_an_invalid_meta_before_sending_anything() {
+    let (otas, client) = start_otas().await;
+
     let error = client.open([1, 2]).await.unwrap_err();
     assert!(error.is_invalid_meta() && error.to_string().contains("object"), "{error}");
     let error = client.open(json!({ "text": "x".repeat(3_000_000) })).await.unwrap_err();
@@ -88,23 +93,27 @@ async fn a_meta_that_is_no_object_or_too_large_is_refused_before_anything_is_sen
 }
 
 #[tokio::test]
-async fn by_default_a_meta_that_cannot_be_sent_is_replaced_by_one_that_says_so() {
+async fn an_invalid_meta_is_replaced_by_an_error_message_by_default() {
     #[otas_session(meta = text)]
     async fn run(text: &str) -> bool {
         Session::current().is_some()
     }
-    let (otas, client) = otas().await;
-    assert!(client.scope(run("no object")).await);
+    let (otas, client) = start_otas().await;
+
+    assert!(client.scope(run("not an object")).await);
+
     let meta = otas.sessions().remove(0).meta;
     assert!(meta["otas.meta_error"].as_str().unwrap().contains("object"), "{meta}");
 }
 
 #[tokio::test]
-async fn nuls_and_infinite_numbers_in_the_meta_are_stored_visibly() {
+async fn nuls_and_non_finite_numbers_in_meta_are_stored_as_readable_text() {
     #[otas_session(meta = { "nul": "a\0b", "inf": f64::INFINITY, "nan": f32::NAN, "big": u128::MAX })]
     async fn run() {}
-    let (otas, client) = otas().await;
+    let (otas, client) = start_otas().await;
+
     client.scope(run()).await;
+
     let meta = otas.sessions().remove(0).meta;
     assert_eq!(meta["nul"], "a\u{2400}b");
     assert!(meta["inf"].is_string() && meta["nan"].is_string(), "{meta}");
@@ -112,26 +121,30 @@ async fn nuls_and_infinite_numbers_in_the_meta_are_stored_visibly() {
 }
 
 #[tokio::test]
-async fn an_unreachable_server_is_told_as_such() {
-    let (otas, client) = otas().await;
+async fn an_unreachable_server_is_reported_as_such() {
+    let (otas, client) = start_otas().await;
     otas.uasam().stop().unwrap();
-    let error = refusal(&otas, &client).await;
+
+    let error = open_error(&otas, &client).await;
+
     assert!(error.is_unreachable() && error.to_string().contains("UASAM"), "{error}");
-    assert!(std::error::Error::source(&error).is_some());
+    assert!(error.source().is_some());
 }
 
 #[tokio::test]
-async fn a_refused_key_is_told_with_what_to_do() {
-    let (otas, client) = otas().await;
+async fn a_rejected_key_is_reported_with_the_servers_reason() {
+    let (otas, client) = start_otas().await;
     otas.revoke_key();
-    let error = refusal(&otas, &client).await;
+
+    let error = open_error(&otas, &client).await;
+
     assert!(error.is_rejected() && error.status() == Some(401), "{error}");
     assert!(error.to_string().contains("agent key") && error.to_string().contains("invalid_agent_key"), "{error}");
 }
 
 #[tokio::test]
-async fn whatever_a_server_answers_is_a_clear_error_and_shows_no_secret() {
-    let (otas, client) = otas().await;
+async fn every_bad_response_is_a_clear_error_that_shows_no_secret() {
+    let (otas, client) = start_otas().await;
     let faults = [
         (Fault::Html(500), "not JSON"),
         (Fault::Html(200), "not JSON"),
@@ -141,49 +154,52 @@ async fn whatever_a_server_answers_is_a_clear_error_and_shows_no_secret() {
         (Fault::Redirect(otas.brain_url()), "redirect"),
         (Fault::Reset, "reached"),
     ];
-    for (fault, word) in faults {
-        let shown = format!("{fault:?}");
+    for (fault, reason) in faults {
+        let name = format!("{fault:?}");
         otas.uasam().fail_next(1, fault);
-        let error = refusal(&otas, &client).await;
-        assert!(error.to_string().contains(word), "{shown}: {error}");
-        client.open(json!({})).await.unwrap(); // the next one works, and ends the row of failures
+        let error = open_error(&otas, &client).await;
+        assert!(error.to_string().contains(reason), "{name}: {error}");
+        client.open(json!({})).await.unwrap(); // resets the count of failures
     }
+
     assert!(otas.requests().iter().all(|request| !request.contains("/api/v1/")), "no redirect was followed");
 }
 
 #[tokio::test]
-async fn a_server_that_is_silent_costs_the_open_timeout_and_no_more() {
-    let (otas, _) = otas().await;
-    let config = Config::builder().vars(otas.env()).open_timeout(Duration::from_millis(200)).build().unwrap();
-    let client = Client::new(config).unwrap();
+async fn a_silent_server_costs_no_more_than_the_open_timeout() {
+    let (otas, client) = start_otas_with(|config| config.open_timeout(Duration::from_millis(200))).await;
     otas.uasam().fail_next(1, Fault::Stall(Duration::from_secs(30)));
+
     let started = Instant::now();
-    let error = refusal(&otas, &client).await;
+    let error = open_error(&otas, &client).await;
+
     assert!(error.is_timeout() && error.to_string().contains("200ms"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]
-async fn after_three_failures_opening_pauses_and_one_probe_ends_the_pause() {
-    let (otas, _) = otas().await;
+async fn opening_pauses_after_three_failures_until_a_probe_succeeds() {
     let clock = Clock::new();
-    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
+    let (otas, client) = start_otas_with(|config| config.clock(&clock)).await;
     otas.uasam().fail_next(3, Fault::Status(503));
     for _ in 0..3 {
-        assert_eq!(refusal(&otas, &client).await.status(), Some(503));
+        assert_eq!(open_error(&otas, &client).await.status(), Some(503));
     }
+
     let before = otas.requests().len();
-    assert!(refusal(&otas, &client).await.is_backing_off());
-    assert_eq!(otas.requests().len(), before, "a pause asks nobody");
+    assert!(open_error(&otas, &client).await.is_backing_off());
+    assert_eq!(otas.requests().len(), before, "no request during the pause");
+
     clock.advance(Duration::from_secs(1));
     client.open(json!({})).await.unwrap();
     client.open(json!({})).await.unwrap();
 }
 
 #[tokio::test]
-async fn at_most_eight_sessions_are_being_opened_at_a_time() {
-    let (otas, client) = otas().await;
+async fn at_most_eight_sessions_open_concurrently() {
+    let (otas, client) = start_otas().await;
     otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(30)));
+
     let mut opens = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let client = client.clone();
@@ -192,13 +208,13 @@ async fn at_most_eight_sessions_are_being_opened_at_a_time() {
     while otas.requests().len() < 8 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // As long as none of the eight has ended, no ninth may come: there is nothing to wait for but time.
+    // None of the eight has ended, so no ninth may start. Only time can show that.
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(otas.requests().len(), 8);
 }
 
 #[tokio::test]
-async fn where_no_session_can_be_opened_the_body_runs_without_one_and_an_outer_one_is_masked() {
+async fn a_failed_open_runs_the_body_and_masks_the_outer_session() {
     #[otas_session]
     async fn inner() -> bool {
         Session::current().is_some()
@@ -209,30 +225,32 @@ async fn where_no_session_can_be_opened_the_body_runs_without_one_and_an_outer_o
         otas.uasam().stop().unwrap();
         (before, inner().await, Session::current().is_some())
     }
-    let (otas, client) = otas().await;
+    let (otas, client) = start_otas().await;
     assert_eq!(client.scope(outer(&otas)).await, (true, false, true));
 }
 
 #[tokio::test]
-async fn on_error_fail_makes_the_failure_the_functions_own() {
+async fn on_error_turns_the_failure_into_the_functions_result() {
     #[otas_session(on_error = fail)]
     async fn run() -> Result<u8, Box<dyn std::error::Error>> {
         Ok(1)
     }
     #[otas_session(on_error = |error: Error| error.to_string())]
-    async fn told() -> String {
+    async fn described() -> String {
         "ran".into()
     }
-    let (otas, client) = otas().await;
+    let (otas, client) = start_otas().await;
+
     assert_eq!(client.scope(run()).await.unwrap(), 1);
+
     otas.revoke_key();
     assert!(client.scope(run()).await.unwrap_err().downcast::<Error>().unwrap().is_rejected());
-    assert!(client.scope(told()).await.contains("401"));
+    assert!(client.scope(described()).await.contains("401"));
 }
 
 #[tokio::test]
-async fn a_cancelled_call_opens_nothing_more() {
-    let (otas, client) = otas().await;
+async fn a_cancelled_open_creates_no_session() {
+    let (otas, client) = start_otas().await;
     otas.uasam().fail_next(1, Fault::Stall(Duration::from_secs(30)));
     let opening = tokio::spawn({
         let client = client.clone();
@@ -241,66 +259,40 @@ async fn a_cancelled_call_opens_nothing_more() {
     while otas.requests().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+
     opening.abort();
+
     assert!(opening.await.unwrap_err().is_cancelled());
     client.open(json!({})).await.unwrap();
     assert_eq!(otas.sessions().len(), 1);
 }
 
 #[tokio::test]
-async fn a_forked_process_cannot_use_the_session_and_opens_its_own() {
-    let (otas, _) = otas().await;
-    let clock = Clock::new();
-    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
-    let session = client.open(json!({})).await.unwrap();
-    clock.set_process_id(std::process::id() + 1);
-    assert!(session.token().unwrap_err().is_forked());
-    assert!(session.renew().await.unwrap_err().is_forked());
-    let own = client.open(json!({})).await.unwrap();
-    assert!(own.token().is_ok() && own.id() != session.id());
-}
-
-#[tokio::test]
-async fn switched_off_nothing_is_sent_and_nothing_evaluated() {
-    #[otas_session(meta = { "x": count(evaluated) }, client = client)]
-    async fn run(client: &Client, evaluated: &std::cell::Cell<u32>) -> bool {
-        Session::current().is_none()
-    }
-    fn count(evaluated: &std::cell::Cell<u32>) -> u32 {
-        evaluated.set(evaluated.get() + 1);
-        0
-    }
-    let client =
-        Client::new(otas::Config::from_vars([("OTAS_DISABLED", "Yes"), ("OTAS_AGENT_KEY", "wrong")]).unwrap()).unwrap();
-    let evaluated = std::cell::Cell::new(0);
-    assert!(run(&client, &evaluated).await);
-    assert_eq!(evaluated.get(), 0);
-    assert!(client.open(json!({})).await.unwrap_err().is_disabled());
-}
-
-#[tokio::test]
-async fn callers_in_a_hurry_are_not_slowed_for_ever_by_a_server_that_hangs() {
-    let (otas, client) = otas().await;
+async fn impatient_callers_trigger_the_pause_when_a_server_hangs() {
+    let (otas, client) = start_otas().await;
     otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(60)));
+
     for _ in 0..3 {
         let opening = client.open(json!({}));
         assert!(tokio::time::timeout(Duration::from_millis(1_800), opening).await.is_err());
     }
+
     assert!(client.open(json!({})).await.unwrap_err().is_backing_off());
 }
 
 #[tokio::test]
-async fn a_request_keeps_its_own_timeout_while_an_expired_session_cannot_be_renewed() {
-    let site = crate::support::Upstream::start().await;
-    let otas = Server::builder().project_domain(site.inside("")).start().await.unwrap();
+async fn a_request_keeps_its_timeout_while_its_session_cannot_be_renewed() {
+    let upstream = Upstream::start().await;
     let clock = Clock::new();
-    let client = Client::new(Config::builder().vars(otas.env()).clock(&clock).build().unwrap()).unwrap();
+    let (otas, client) = otas_around_with(&upstream, |config| config.clock(&clock)).await;
     let session = client.open(json!({})).await.unwrap();
-    clock.advance(Duration::from_secs(31 * 24 * 3600));
+    clock.advance(31 * DAY);
     otas.uasam().fail_next(100, Fault::Stall(Duration::from_secs(60)));
+
     let started = Instant::now();
-    let request = otas::http::get(site.inside("/")).timeout(Duration::from_secs(2));
-    let answer = session.scope(async { request.await.unwrap() }).await;
-    assert_eq!(answer.status(), 200);
-    assert!(started.elapsed() < Duration::from_secs(5), "half of its time is for the answer");
+    let request = http::get(upstream.inside("/")).timeout(Duration::from_secs(2));
+    let response = session.scope(async { request.await.unwrap() }).await;
+
+    assert_eq!(response.status(), 200);
+    assert!(started.elapsed() < Duration::from_secs(5), "half of the timeout is left for the response");
 }

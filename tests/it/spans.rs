@@ -1,4 +1,4 @@
-//! What a `tracing` subscriber sees: a span around the body with the session's id, and never a secret.
+//! `tracing`: a span around the body records the session id, and no secret is ever recorded.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -9,12 +9,12 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Writes down every span and event, and which span is entered.
+/// A subscriber that records every span and event, and which spans are entered.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Seen>>);
+struct Recorder(Arc<Mutex<Recorded>>);
 
 #[derive(Default)]
-struct Seen {
+struct Recorded {
     text: String,
     entered: Vec<u64>,
     spans: u64,
@@ -34,11 +34,11 @@ impl Subscriber for Recorder {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        let mut seen = self.0.lock().unwrap();
-        seen.spans += 1;
-        let (id, name) = (seen.spans, format!("\nspan {} {}", span.metadata().target(), span.metadata().name()));
-        seen.text.push_str(&name);
-        span.record(&mut Writer(&mut seen.text));
+        let mut recorded = self.0.lock().unwrap();
+        recorded.spans += 1;
+        let (id, name) = (recorded.spans, format!("\nspan {} {}", span.metadata().target(), span.metadata().name()));
+        recorded.text.push_str(&name);
+        span.record(&mut Writer(&mut recorded.text));
         Id::from_u64(id)
     }
 
@@ -49,10 +49,10 @@ impl Subscriber for Recorder {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut seen = self.0.lock().unwrap();
-        let within = format!("\nevent {} within {:?}", event.metadata().target(), seen.entered);
-        seen.text.push_str(&within);
-        event.record(&mut Writer(&mut seen.text));
+        let mut recorded = self.0.lock().unwrap();
+        let within = format!("\nevent {} within {:?}", event.metadata().target(), recorded.entered);
+        recorded.text.push_str(&within);
+        event.record(&mut Writer(&mut recorded.text));
     }
 
     fn enter(&self, id: &Id) {
@@ -77,16 +77,18 @@ async fn the_body_runs_in_a_span_that_names_its_session_and_no_secret() {
     let _guard = tracing::subscriber::set_default(recorder.clone());
     let otas = Server::start().await.unwrap();
     let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
+
     let session = client.scope(run()).await;
     otas.revoke_key();
     assert!(client.open(serde_json::json!({})).await.is_err());
-    let seen = recorder.0.lock().unwrap();
+
+    let recorded = recorder.0.lock().unwrap();
     let span = format!("span otas otas_session session.id={}", session.id());
-    let at = seen.text.find(&span).unwrap_or_else(|| panic!("{}", seen.text));
-    let id = seen.text[..at + span.len()].matches("\nspan ").count();
-    assert!(seen.text.contains(&format!("event mine within [{id}]")), "{}", seen.text);
-    assert_eq!(seen.entered, Vec::<u64>::new());
+    let at = recorded.text.find(&span).unwrap_or_else(|| panic!("{}", recorded.text));
+    let id = recorded.text[..at + span.len()].matches("\nspan ").count();
+    assert!(recorded.text.contains(&format!("event mine within [{id}]")), "{}", recorded.text);
+    assert_eq!(recorded.entered, Vec::<u64>::new());
     for secret in [otas.agent_key(), session.token().unwrap().expose_secret().to_owned()] {
-        assert!(!seen.text.contains(&secret));
+        assert!(!recorded.text.contains(&secret));
     }
 }

@@ -1,22 +1,28 @@
-//! What the tests share: clients of a local OTAS, HTTP servers to call, and the library's warnings.
+//! Shared fixtures: clients of a local OTAS, HTTP servers to call, and the library's warnings.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, Once};
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use otas::{Client, Config, Result, Session};
+use http_body::{Body, Frame, SizeHint};
+use otas::{Client, Config, ConfigBuilder, Result, Session, SessionId};
 use otas_local::Server;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tracing::Level;
 
-/// The header that carries the session's token.
+/// The header that carries the session token.
 pub const TOKEN: &str = "x-otas-agent-session-token";
 
 /// A request that reached an [`Upstream`].
@@ -29,7 +35,7 @@ pub struct Received {
 }
 
 impl Received {
-    /// The session's token, if there was one.
+    /// The session token, if the request carried one.
     pub fn token(&self) -> Option<&str> {
         self.header(TOKEN)
     }
@@ -39,8 +45,8 @@ impl Received {
     }
 }
 
-/// A server on a loopback port that responds with 200 and `hello`, or with the status and the
-/// location of `?status=302&to=URL`.
+/// A server on a loopback port that responds with 200 and `hello`, or with the status and location
+/// given by a query such as `?status=302&to=URL`.
 #[derive(Clone)]
 pub struct Upstream {
     port: u16,
@@ -58,12 +64,12 @@ impl Upstream {
         upstream
     }
 
-    /// Its URL by address, which the tests treat as inside the project domain.
+    /// A URL by IP address, which the tests put inside the project domain.
     pub fn inside(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// Its URL by name, which is another host to every rule.
+    /// The same server by host name, which the domain rule treats as a different host.
     pub fn outside(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.port)
     }
@@ -73,13 +79,13 @@ impl Upstream {
     }
 }
 
-/// A path that responds with a redirect.
+/// The path of an [`Upstream`] that redirects to `to`.
 pub fn redirect(status: u16, to: &str) -> String {
     format!("/redirect?status={status}&to={}", url::form_urlencoded::byte_serialize(to.as_bytes()).collect::<String>())
 }
 
-/// Paths that a client of an earlier test may still send to, if this port was its local OTAS's.
-const LEFT_OVER: [&str; 2] = ["/api/v1/backend/log/agent/", "/api/agent/v1/session/create/"];
+/// Ignored, since a client from an earlier test may still call the port of its former local OTAS.
+const LEFTOVER_PATHS: [&str; 2] = ["/api/v1/backend/log/agent/", "/api/agent/v1/session/create/"];
 
 async fn respond(
     State(upstream): State<Upstream>,
@@ -89,7 +95,7 @@ async fn respond(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if !LEFT_OVER.contains(&uri.path()) {
+    if !LEFTOVER_PATHS.contains(&uri.path()) {
         upstream.received.lock().unwrap().push(Received { method, uri, headers, body });
     }
     let status = query.get("status").map_or(StatusCode::OK, |status| status.parse().unwrap());
@@ -99,8 +105,9 @@ async fn respond(
     }
 }
 
-/// Accepts one connection, reads the head of a request, and leaves the rest to `script`. Returns the
-/// URL, by name.
+/// Accepts one connection, reads the head of the request, and hands the stream to `script`.
+///
+/// Returns a URL by host name, outside the project domain.
 pub async fn raw_server<F>(script: impl FnOnce(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,
@@ -118,14 +125,131 @@ where
     url
 }
 
-/// A local OTAS with `upstream` inside its project domain, and a client of it.
-pub async fn otas_around(upstream: &Upstream) -> (Server, Client) {
-    let otas = Server::builder().project_domain(upstream.inside("")).start().await.unwrap();
-    let client = Client::new(Config::from_vars(otas.env()).unwrap()).unwrap();
+/// A local OTAS and a client for it.
+pub async fn start_otas() -> (Server, Client) {
+    start_otas_with(|config| config).await
+}
+
+/// A local OTAS and a client for it, with changes to the client's configuration.
+pub async fn start_otas_with(change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> (Server, Client) {
+    capture_warnings();
+    let otas = Server::start().await.unwrap();
+    let client = client_with(&otas, change);
     (otas, client)
 }
 
-/// A local OTAS of the test's own, and a client of it.
+/// A local OTAS with `upstream` inside its project domain, and a client for it.
+pub async fn otas_around(upstream: &Upstream) -> (Server, Client) {
+    otas_around_with(upstream, |config| config).await
+}
+
+/// Like [`otas_around`], with changes to the client's configuration.
+pub async fn otas_around_with(
+    upstream: &Upstream,
+    change: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
+) -> (Server, Client) {
+    let otas = Server::builder().project_domain(upstream.inside("")).start().await.unwrap();
+    let client = client_with(&otas, change);
+    (otas, client)
+}
+
+/// A client for a local OTAS, with changes to its configuration.
+pub fn client_with(otas: &Server, change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Client {
+    Client::new(change(Config::builder().vars(otas.env())).build().unwrap()).unwrap()
+}
+
+/// Sends a GET through the current client, and reads the response to its end.
+pub async fn fetch(url: impl Into<String>) -> String {
+    otas::http::get(url.into()).await.unwrap().text().await.unwrap()
+}
+
+/// A current-thread runtime with timers and I/O.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// A body of two data frames and a trailer that records the current session at each poll.
+pub struct Frames {
+    remaining: u8,
+    pub seen: Arc<Mutex<Vec<Option<SessionId>>>>,
+}
+
+impl Frames {
+    pub fn new() -> Self {
+        Self { remaining: 3, seen: Arc::default() }
+    }
+}
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.seen.lock().unwrap().push(Session::current().map(|session| session.id()));
+        self.remaining = self.remaining.saturating_sub(1);
+        let trailers = || [(::http::HeaderName::from_static("checksum"), "7".parse().unwrap())].into_iter().collect();
+        Poll::Ready(match self.remaining {
+            0 => Some(Ok(Frame::trailers(trailers()))),
+            _ => Some(Ok(Frame::data(Bytes::from_static(b"ab")))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(4)
+    }
+}
+
+/// Reads a body to its end, and returns its length and whether the trailer arrived.
+pub async fn read_to_end(body: impl Body<Data = Bytes, Error = Infallible>) -> (usize, bool) {
+    let mut body = pin!(body);
+    let (mut length, mut has_trailer) = (0, false);
+    while !body.is_end_stream() {
+        let Some(Ok(frame)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await else { break };
+        length += frame.data_ref().map_or(0, Bytes::len);
+        has_trailer |= frame.trailers_ref().is_some_and(|trailers| trailers["checksum"] == "7");
+    }
+    (length, has_trailer)
+}
+
+/// A temporary file, removed when dropped.
+pub struct TempFile(PathBuf);
+
+impl TempFile {
+    pub fn with(text: &str) -> Self {
+        let file = Self(std::env::temp_dir().join(format!("otas-test-{}", uuid::Uuid::new_v4())));
+        file.write(text);
+        file
+    }
+
+    pub fn write(&self, text: &str) {
+        std::fs::write(&self.0, text).unwrap();
+    }
+
+    pub fn remove(&self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The path as a setting or an error message spells it.
+    pub fn name(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A local OTAS that records metas, for the tests of the attribute.
 pub struct Otas {
     pub client: Client,
     server: Server,
@@ -138,13 +262,13 @@ impl Otas {
         Ok(Self { client: Client::new(Config::from_vars(server.env())?)?, server })
     }
 
-    /// The metas of the sessions that were opened, in order.
+    /// The metas of the opened sessions, in order.
     pub fn metas(&self) -> Vec<Value> {
         self.server.sessions().into_iter().map(|session| session.meta).collect()
     }
 }
 
-/// A client whose UASAM does not exist.
+/// A client whose UASAM cannot be reached.
 pub fn unreachable() -> Result<Client> {
     capture_warnings();
     let url = "http://127.0.0.1:9";
@@ -157,21 +281,21 @@ pub fn disabled() -> Result<Client> {
     Client::new(Config::from_vars([("OTAS_DISABLED", "1")])?)
 }
 
-/// Runs a future whose annotated functions can open sessions.
+/// Runs a future in which annotated functions can open sessions.
 pub async fn run<F: Future>(future: F) -> F::Output {
     let otas = Otas::start().await.unwrap();
     otas.client.scope(future).await
 }
 
-/// Whether there is a current session: what the body of each shape returns or asserts.
-pub fn here() -> bool {
+/// Whether a session is current, as the body of each annotated function returns or asserts.
+pub fn in_session() -> bool {
     Session::current().is_some()
 }
 
-/// The warnings of all tests so far.
+/// The warnings logged by any test so far.
 static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Collects the library's warnings, and adds them to the output of the test that causes them.
+/// Collects the library's warnings and prints them as part of the output of the current test.
 ///
 /// Without a subscriber the first one would go to stderr, which the test harness does not capture.
 pub fn capture_warnings() {

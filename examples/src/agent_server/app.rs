@@ -1,9 +1,14 @@
-//! The server itself: one session for each request, wherever its work goes on.
+//! The routes: one session per request, also for streamed responses and background jobs.
 //!
-//! Where OTAS cannot be reached, requests are answered all the same: the body of an annotated handler then runs without a session, its calls
-//! go out without a token and are not logged, a warning says why, and it is counted (`Client::stats`). The first requests wait until that is
-//! known (at once where the connection is refused, 10 seconds at the most where nothing answers); after three failures opening pauses, and
-//! nobody waits. To refuse such requests instead, write `on_error = fail`.
+//! If OTAS cannot be reached, the server keeps serving. The body of an annotated handler then runs
+//! without a session: its requests to your own backend carry no token, its requests to other hosts
+//! are not logged, a warning gives the reason, and `Client::stats` counts the call.
+//!
+//! Opening a session fails at once if the connection is refused, and after 10 seconds if nothing
+//! responds; the handler waits for that long. After three failures in a row, the library stops
+//! trying for 1 to 30 seconds, and handlers start without waiting.
+//!
+//! To reject such requests instead, write `#[otas_session(on_error = fail)]`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -26,64 +31,65 @@ use tokio::sync::mpsc;
 pub struct App {
     /// Opens the sessions.
     pub client: Client,
-    /// Sends the requests: each belongs to the session that is current.
+    /// Sends the requests, each in the current session.
     pub http: http::Client,
-    /// The operator's own service, within the project's domain.
+    /// Base URL of your own backend, inside the project domain.
     pub backend: Arc<str>,
-    /// Somebody else's.
+    /// Base URL of a language model, outside the project domain.
     pub model: Arc<str>,
-    /// Held by each background job until it is done: whoever has the other end knows when all are.
+    /// Each background job holds a clone until it is done, so the channel closes after the last one.
     pub jobs: mpsc::Sender<()>,
 }
 
-/// The routes. The layer keeps a handler's session while its response body is sent.
+/// Builds the router. The layer keeps the handler's session current while the response body is sent.
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/ask", post(ask))
-        .route("/stream/{number}", get(answer_in_pieces))
+        .route("/stream/{number}", get(stream_replies))
         .route("/jobs", post(start_job))
         .layer(SessionLayer::new())
         .with_state(app)
 }
 
-/// What a caller asks.
+/// The body of a request to `/ask` or `/jobs`.
 #[derive(Deserialize)]
 pub struct Question {
     number: u64,
     text: String,
 }
 
-/// A JSON answer. The attribute opens the session before the body runs; the meta may use the extractors' values.
+/// A JSON response. The session is opened before the body runs, and `meta` can use the extracted values.
 #[otas_session(client = app.client, meta = { "task_name": "ask", "request": question.number })]
 async fn ask(State(app): State<App>, Json(question): Json<Question>) -> Result<Json<Value>, Failure> {
-    let customer = app.customer(question.number).await?; // within the domain: with the token
-    let answer = app.model(question.number, &question.text).await?; // outside: logged
-    Ok(Json(json!({ "customer": customer, "answer": answer })))
+    let customer = app.customer(question.number).await?; // inside the domain: with the token
+    let reply = app.complete(question.number, &question.text).await?; // outside: logged
+    Ok(Json(json!({ "customer": customer, "reply": reply })))
 }
 
-/// Server-sent events. The stream is polled when the handler has returned long ago: the layer re-enters the session for it. Without the layer,
-/// `stream.in_current_session()` would do the same.
+/// Server-sent events. The stream is polled after the handler has returned, so the layer re-enters
+/// the session for it. Without the layer, `replies.in_current_session()` does the same.
 #[otas_session(client = app.client, meta = { "task_name": "stream", "request": number })]
-async fn answer_in_pieces(
+async fn stream_replies(
     State(app): State<App>,
     Path(number): Path<u64>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let pieces = stream::iter(["who is it", "what to say"]).then(move |piece| {
+    let replies = stream::iter(["summarize the request", "draft a reply"]).then(move |prompt| {
         let app = app.clone();
         async move {
-            let said = async { app.customer(number).await.and(app.model(number, piece).await) }.await;
-            Ok(Event::default().data(said.unwrap_or_else(|error| error.0.to_string())))
+            let reply = async { app.customer(number).await.and(app.complete(number, prompt).await) }.await;
+            Ok(Event::default().data(reply.unwrap_or_else(|error| error.0.to_string())))
         }
     });
-    Sse::new(pieces)
+    Sse::new(replies)
 }
 
-/// Answers at once; the work goes on in a task of its own. `otas::spawn` takes the session along, where `tokio::spawn` would lose it.
+/// Responds at once; the work continues in a task. `otas::spawn` attaches the session to the task,
+/// which `tokio::spawn` would not do.
 #[otas_session(client = app.client, meta = { "task_name": "job", "request": question.number })]
 async fn start_job(State(app): State<App>, Json(question): Json<Question>) -> StatusCode {
     otas::spawn(async move {
         let _until_done = app.jobs.clone();
-        if let Err(Failure(error)) = app.work(question).await {
+        if let Err(Failure(error)) = app.run_job(question).await {
             eprintln!("agent_server: a job failed: {error}");
         }
     });
@@ -92,23 +98,23 @@ async fn start_job(State(app): State<App>, Json(question): Json<Question>) -> St
 
 impl App {
     async fn customer(&self, number: u64) -> Result<String, Failure> {
-        let answer = self.http.get(format!("{}/customers/{number}", self.backend)).await?;
-        Ok(answer.error_for_status()?.text().await?)
+        let response = self.http.get(format!("{}/customers/{number}", self.backend)).await?;
+        Ok(response.error_for_status()?.text().await?)
     }
 
-    async fn model(&self, number: u64, prompt: &str) -> Result<String, Failure> {
-        let request = self.http.post(format!("{}/answers/{number}", self.model)).json(&json!({ "prompt": prompt }));
+    async fn complete(&self, number: u64, prompt: &str) -> Result<String, Failure> {
+        let request = self.http.post(format!("{}/completions/{number}", self.model)).json(&json!({ "prompt": prompt }));
         Ok(request.await?.error_for_status()?.text().await?)
     }
 
-    async fn work(&self, question: Question) -> Result<(), Failure> {
-        self.model(question.number, &question.text).await?;
+    async fn run_job(&self, question: Question) -> Result<(), Failure> {
+        self.complete(question.number, &question.text).await?;
         self.customer(question.number).await?;
         Ok(())
     }
 }
 
-/// A service that the server depends on has failed.
+/// A request to the backend or to the model failed.
 #[derive(Debug)]
 struct Failure(reqwest::Error);
 

@@ -1,4 +1,4 @@
-//! An agent behind an HTTP server: one session for each request, ended without losing what is not delivered yet.
+//! An agent behind an HTTP server: one session per request, and a shutdown that delivers queued events.
 
 mod app;
 mod load;
@@ -16,32 +16,34 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 const HELP: &str = "\
-An agent behind an HTTP server, with one OTAS session for each request.
+An agent behind an HTTP server, with one OTAS session per request.
 
-usage: agent_server [--addr ADDR] [--backend URL] [--model URL] [--deadline SECONDS]
-       agent_server load [--requests N] [--concurrency N]
+Usage: agent_server [OPTIONS]
+       agent_server load [LOAD OPTIONS]
 
-The first form serves until Ctrl-C or SIGTERM. The OTAS_* variables say where OTAS is; `cargo run -p otas-local` starts a local one
-and prints them.
+Serves until Ctrl-C or SIGTERM. The OTAS_* variables configure the library; `cargo run -p otas-local` starts a
+local OTAS and prints them.
 
-  --addr ADDR            where to listen (127.0.0.1:3000)
-  --backend URL          a service within the project's domain (http://localhost:9000)
-  --model URL            a service outside (http://localhost:9001)
-  --deadline SECONDS     how long the end waits for requests, and again for undelivered events (10)
+Options:
+  --addr ADDR                  Address to listen on [default: 127.0.0.1:3000]
+  --backend URL                Base URL of your own backend [default: http://localhost:9000]
+  --model URL                  Base URL of the model, outside the domain [default: http://localhost:9001]
+  --shutdown-timeout SECONDS   Time to finish requests and jobs, and again to deliver events [default: 10]
+  -h, --help                   Print this help
 
-The second form needs nothing: it starts a local OTAS, both services and the server in this process, sends requests to it, and proves
-from what OTAS recorded that each had one session, and each call belongs to the right one.
+`load` is a load test that needs no setup. It starts a local OTAS, the backend, the model and the server in this
+process, sends requests, and verifies that OTAS recorded each request and its calls in the right session.
 
-  --requests N           how many requests are sent (1000)
-  --concurrency N        how many at a time (200)
-  --help                 this text";
+Load options:
+  --requests N                 Number of requests [default: 1000]
+  --concurrency N              Number of concurrent requests [default: 200]";
 
 struct Options {
     load: bool,
     addr: SocketAddr,
     backend: String,
     model: String,
-    deadline: Duration,
+    shutdown_timeout: Duration,
     requests: usize,
     concurrency: usize,
 }
@@ -53,7 +55,7 @@ fn options(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
         addr: SocketAddr::from(([127, 0, 0, 1], 3000)),
         backend: "http://localhost:9000".to_owned(),
         model: "http://localhost:9001".to_owned(),
-        deadline: Duration::from_secs(10),
+        shutdown_timeout: Duration::from_secs(10),
         requests: 1000,
         concurrency: 200,
     };
@@ -62,8 +64,8 @@ fn options(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
             Arg::Value(word) if word == "load" => options.load = true,
             Arg::Long("requests") if options.load => options.requests = count(&mut parser)?,
             Arg::Long("concurrency") if options.load => options.concurrency = count(&mut parser)?,
-            Arg::Long("deadline") if !options.load => {
-                options.deadline = Duration::from_secs(count(&mut parser)? as u64)
+            Arg::Long("shutdown-timeout") if !options.load => {
+                options.shutdown_timeout = Duration::from_secs(count(&mut parser)? as u64)
             }
             Arg::Long("backend") if !options.load => options.backend = parser.value()?.string()?,
             Arg::Long("model") if !options.load => options.model = parser.value()?.string()?,
@@ -96,11 +98,12 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let ended = match options.load {
-        true => load::run(options.requests, options.concurrency).await,
-        false => serve(options).await.map(|()| true),
+    let outcome = if options.load {
+        load::run(options.requests, options.concurrency).await
+    } else {
+        serve(options).await.map(|()| true)
     };
-    match ended {
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -110,13 +113,15 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Serves until it is told to stop; then takes no further request, finishes those that run and their jobs, and delivers what is queued.
+/// Serves until a shutdown is requested. Then stops accepting requests, finishes running requests and
+/// jobs, and delivers queued events, each for at most the shutdown timeout.
 async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
-    // A mistake in the settings ends the program here, before the first request. That OTAS cannot be reached does not: see `app`.
+    // An invalid setting ends the program here, before the first request. An unreachable OTAS does
+    // not: see `app`.
     let client = Client::new(Config::from_env()?)?;
     let listener = TcpListener::bind(options.addr).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let (jobs, mut all_done) = mpsc::channel(1);
+    let (jobs, mut jobs_done) = mpsc::channel(1);
     let app = App {
         client: client.clone(),
         http: client.http(),
@@ -124,50 +129,53 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         model: options.model.into(),
         jobs,
     };
-    let (tell, mut told) = watch::channel(false);
-    let graceful = async move {
-        asked_to_stop().await;
-        println!("stopping: no further request is taken, those that run are finished");
-        let _ = tell.send(true);
+    let (stop, mut stopping) = watch::channel(false);
+    let signal = async move {
+        shutdown_signal().await;
+        println!("shutting down: finishing running requests and jobs");
+        let _ = stop.send(true);
     };
     let work = async {
-        axum::serve(listener, app::router(app)).with_graceful_shutdown(graceful).await?;
-        // The channel closes when the last job has let go of its end.
-        while all_done.recv().await.is_some() {}
+        axum::serve(listener, app::router(app)).with_graceful_shutdown(signal).await?;
+        // Closes when the last job has dropped its sender.
+        while jobs_done.recv().await.is_some() {}
         Ok::<_, std::io::Error>(())
     };
-    let too_late = async {
-        let _ = told.wait_for(|told| *told).await;
-        tokio::time::sleep(options.deadline).await;
+    let timeout = async {
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+        tokio::time::sleep(options.shutdown_timeout).await;
     };
     tokio::select! {
-        ended = work => ended?,
-        () = too_late => println!("some requests or jobs took longer than {:?}, and are given up", options.deadline),
+        result = work => result?,
+        () = timeout => println!("cancelled requests and jobs still running after {:?}", options.shutdown_timeout),
     }
-    // Last, so that nothing comes after it.
-    let undelivered = client.shutdown(options.deadline).await.err().map_or(0, |undelivered| undelivered.count());
-    println!("stopped: {}; {undelivered} undelivered at the deadline", client.stats());
+    // Last, because later events would be dropped.
+    let delivered = client.shutdown(options.shutdown_timeout).await;
+    println!("stopped: {}", client.stats());
+    if let Err(undelivered) = delivered {
+        println!("{undelivered}");
+    }
     Ok(())
 }
 
-/// Ctrl-C, or what a container's host sends before it ends a program by force.
-async fn asked_to_stop() {
+/// Waits for Ctrl-C or SIGTERM, which container hosts send before they kill a process.
+async fn shutdown_signal() {
     let ctrl_c = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
     #[cfg(unix)]
-    let terminated = async {
+    let sigterm = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => drop(signal.recv().await),
             Err(_) => std::future::pending().await,
         }
     };
     #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
+    let sigterm = std::future::pending::<()>();
     tokio::select! {
         () = ctrl_c => {}
-        () = terminated => {}
+        () = sigterm => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Who is asking: the agent of a key, the session of a token, the user of a login.
+//! Identifies callers: the agent of a key, the session of a token, the user of a login.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -40,14 +40,14 @@ pub(crate) fn bearer(state: &State, token: &str) -> Option<Bearer> {
     Some(Bearer { session_id: claim("agent_session_id")?, agent_id: claim("agent_id")? })
 }
 
-/// The user whose token this is.
+/// The user that a token belongs to.
 pub(crate) fn user(state: &State, token: &str) -> Option<User> {
     let claims = jwt::decode(token, &state.settings.jwt_secret, state.uasam.clock.now())?;
     let id = python::uuid(claims.get("user_id")?.as_str()?)?;
     state.store().users.get(&id).cloned()
 }
 
-/// The user of the request's token, and the project it names, which must be the user's own.
+/// The user of the request's token, and the project it names, which must belong to the user.
 pub(crate) fn user_and_project(state: &State, request: &Request) -> Result<(User, Project), Response> {
     let headers = (request.header(USER_TOKEN), request.header(PROJECT_ID));
     let (Some(token), Some(project)) = headers else { return Err(Response::refusal(400, "missing_headers")) };

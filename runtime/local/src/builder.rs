@@ -1,4 +1,4 @@
-//! The settings of a local OTAS, and its start.
+//! The settings of a local OTAS, with which it starts.
 
 use std::fmt;
 use std::io;
@@ -59,44 +59,49 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The address that UASAM listens on. Default: a free port on 127.0.0.1.
+    /// Sets the address that UASAM listens on. Default: a free port on 127.0.0.1.
     pub fn uasam_addr(mut self, addr: impl Into<SocketAddr>) -> Self {
         self.uasam = addr.into();
         self
     }
 
-    /// The address that Brain listens on. Default: a free port on 127.0.0.1.
+    /// Sets the address that Brain listens on. Default: a free port on 127.0.0.1.
     pub fn brain_addr(mut self, addr: impl Into<SocketAddr>) -> Self {
         self.brain = addr.into();
         self
     }
 
-    /// The secret that signs tokens. Default: `some-jwt-secret`, as with the real servers.
+    /// Sets the secret that signs tokens.
+    ///
+    /// Default: `some-jwt-secret`, as with the real servers.
     pub fn jwt_secret(mut self, secret: impl Into<String>) -> Self {
         self.settings.jwt_secret = secret.into();
         self
     }
 
-    /// How long a session token is accepted, rounded down to whole seconds. Default: 30 days.
+    /// Sets how long a session token is valid, rounded down to whole seconds.
+    ///
+    /// Default: 30 days.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.settings.token_lifetime = lifetime;
         self
     }
 
-    /// The project's domain: the base URL of the operator's own backend. Default: empty, and no URL is
-    /// within it.
+    /// Sets the project domain: the base URL of the operator's own backend.
+    ///
+    /// Default: empty; no URL is within it.
     pub fn project_domain(mut self, domain: impl Into<String>) -> Self {
         self.project_domain = domain.into();
         self
     }
 
-    /// Makes the services as slow as real ones. Default: nothing costs time.
+    /// Makes the services as slow as real ones. Default: no added delay.
     ///
-    /// A real server computes a password hash for every key that it checks, which takes about 0.18 s.
-    /// With this setting, each request that comes with an agent key or an SDK key (above all every
-    /// session creation and log call) occupies one of `workers` for `per_request`. The requests to both
-    /// services share the workers, and are served in order of arrival. There is always at least one
-    /// worker.
+    /// A real server computes a password hash for every key that it checks, which takes about
+    /// 180 ms. With this setting, each request that comes with an agent key or an SDK key (above all,
+    /// those that create a session or log a call) occupies one of `workers` for `per_request`.
+    /// Requests to both services share the workers, and are served in order of arrival. There is
+    /// always at least one worker.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -109,9 +114,9 @@ impl Builder {
         self
     }
 
-    /// How many of the most recent requests [`Server::requests`] returns. Default: 10,000.
+    /// Sets how many recent requests [`Server::requests`] returns. Default: 10,000.
     ///
-    /// Older ones are forgotten earlier if the bodies take more than 64 MiB. With 0, none is kept.
+    /// Fewer are kept if their bodies take more than 64 MiB. With 0, none are kept.
     pub fn keep_requests(mut self, limit: usize) -> Self {
         self.settings.kept_requests = limit;
         self

@@ -21,7 +21,7 @@ use crate::state::{ServiceState, State, lock};
 /// use otas_local::{Fault, Server};
 ///
 /// let otas = Server::start().await?;
-/// // The next event is stored, but its sender never learns of it.
+/// // The next event is stored, but its sender gets no response.
 /// otas.brain().fail_next(1, Fault::ResetAfterEffect);
 /// // Of the events after that, three in ten are rejected.
 /// otas.brain().fail_randomly(0.3, Fault::Status(503), 7);
@@ -46,40 +46,42 @@ impl Control {
         self.state.service(self.service)
     }
 
-    /// The address that the service listens on; it stays the same across a restart.
+    /// Returns the address that the service listens on, also across restarts.
     pub fn addr(&self) -> SocketAddr {
         self.service().addr
     }
 
-    /// The service's base URL, without a trailing slash.
+    /// Returns the service's base URL, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// Makes the next `count` requests meet `fault`, after those that earlier calls have claimed.
+    /// Makes the next `count` requests meet `fault`.
+    ///
+    /// Requests that are already claimed by earlier calls come first.
     pub fn fail_next(&self, count: usize, fault: Fault) {
         lock(&self.service().script).add_next(count, fault);
     }
 
-    /// Makes each request meet `fault` with this `probability` (0 to 1), until
-    /// [`clear_faults`](Self::clear_faults).
+    /// Makes each request meet `fault` with this `probability` (0 to 1).
     ///
-    /// The same seed gives the same choices for the first, second, third ... request. Requests claimed
-    /// by [`fail_next`](Self::fail_next) are not drawn. Several random faults can be active; if more
-    /// than one hits, the one that was ordered first is taken.
+    /// This lasts until [`clear_faults`](Self::clear_faults). The same seed gives the same choices
+    /// for the first, second, third ... request. Requests claimed by [`fail_next`](Self::fail_next)
+    /// do not take part. Several random faults can be active; if more than one hits, the one added
+    /// first is taken.
     pub fn fail_randomly(&self, probability: f64, fault: Fault, seed: u64) {
         lock(&self.service().script).add_random(probability, fault, seed);
     }
 
-    /// Cancels all faults that were ordered. The port and the clock stay as they are.
+    /// Cancels all faults. The port and the clock stay as they are.
     pub fn clear_faults(&self) {
         lock(&self.service().script).clear();
     }
 
     /// Closes all connections and refuses new ones. The port stays reserved.
     ///
-    /// While UASAM is stopped, Brain rejects every key (401 `invalid_or_expired_agent_key`) and every
-    /// reader (503), as the real one does.
+    /// While UASAM is stopped, Brain rejects every key (401 `invalid_or_expired_agent_key`) and
+    /// every reader (503), as the real one does.
     ///
     /// # Errors
     ///
@@ -90,7 +92,9 @@ impl Control {
         self.command(Command::Close)
     }
 
-    /// Accepts connections again, on the same port. Does nothing if the service is not stopped.
+    /// Accepts connections again, on the same port.
+    ///
+    /// Does nothing if the service is not stopped.
     ///
     /// # Errors
     ///
@@ -99,15 +103,16 @@ impl Control {
         self.command(Command::Open)
     }
 
-    /// Whether the service is [stopped](Self::stop).
+    /// Returns true if the service is [stopped](Self::stop).
     pub fn is_stopped(&self) -> bool {
         self.service().stopped.load(Ordering::SeqCst)
     }
 
     /// Moves this service's clock forward by `by`.
     ///
-    /// With UASAM's clock ahead, Brain rejects a fresh token until the difference has passed. With
-    /// Brain's ahead, it rejects tokens that are about to expire, and timestamps events accordingly.
+    /// If UASAM's clock is ahead, Brain rejects a fresh token until the difference has passed. If
+    /// Brain's is ahead, it rejects tokens that are about to expire, and timestamps events
+    /// accordingly.
     pub fn advance_clock(&self, by: Duration) {
         self.service().clock.advance(by);
     }

@@ -4,15 +4,15 @@ use crate::http::{Request, Response};
 use crate::values::json::Json;
 use crate::values::reader::Unreadable;
 
-/// A view's result. Both sides are responses, so that `?` returns the one of a failed check.
+/// A view's result. Both variants are responses, so that `?` returns that of a failed check.
 pub(crate) type Outcome = Result<Response, Response>;
 
-/// A larger body is refused as soon as a view reads it.
+/// A larger body is rejected as soon as a view reads it.
 const MAX_BODY_BYTES: usize = 2_621_440;
 const TOO_BIG: &str = "RequestDataTooBig";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// Allows `method` alone, besides OPTIONS (and HEAD if it is GET).
+/// Allows only `method`, OPTIONS, and HEAD if `method` is GET.
 pub(crate) fn only(method: &str, request: &Request) -> Result<(), Response> {
     let allow = if method == "GET" { "GET, HEAD, OPTIONS" } else { "POST, OPTIONS" };
     if request.method == method || (method == "GET" && request.method == "HEAD") {
@@ -32,7 +32,7 @@ pub(crate) fn body(request: &Request) -> Result<Json, Unreadable> {
     if body.is_empty() { Ok(Json::Object(Vec::new())) } else { Json::parse(body) }
 }
 
-/// The same in a view that catches nothing but a `JSONDecodeError`.
+/// [`body`] in a view that catches only a `JSONDecodeError`.
 pub(crate) fn body_or(status: u16, description: &str, request: &Request) -> Result<Json, Response> {
     body(request).map_err(|error| match error {
         Unreadable::Syntax => Response::refusal(status, description),

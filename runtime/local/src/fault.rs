@@ -1,14 +1,14 @@
-//! The faults that a test can ask for, and which requests meet them.
+//! The faults that a test can inject, and which requests meet them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// What happens to a request; ordered with [`Control::fail_next`](crate::Control::fail_next) or
-/// [`Control::fail_randomly`](crate::Control::fail_randomly).
+/// What happens to a request, instead of or in addition to being served.
 ///
-/// Some faults strike *before* the request has any effect (no session is created, no event stored),
-/// others *after*; each variant says which. The request is always read, and is among
-/// [`Server::requests`](crate::Server::requests).
+/// Inject faults with [`Control::fail_next`](crate::Control::fail_next) or
+/// [`Control::fail_randomly`](crate::Control::fail_randomly). Some strike *before* the request has
+/// any effect (no session is created, no event stored), others *after*; each variant says which.
+/// The request is always read, and is among [`Server::requests`](crate::Server::requests).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -21,38 +21,45 @@ pub enum Fault {
         /// The header's value.
         seconds: u64,
     },
-    /// A rejection in the services' own format: this status, and this `status_description`. No effect.
+    /// A rejection in the services' format: status and `status_description`. No effect.
     ///
-    /// `Refusal(401, "invalid_or_expired_agent_key")` is what Brain responds whenever UASAM is slow.
+    /// `Refusal(401, "invalid_or_expired_agent_key")` is Brain's response whenever UASAM is slow.
     Refusal(u16, &'static str),
-    /// Django's debug page with this status. It shows the request's headers, key and token included,
-    /// in clear text. No effect.
+    /// Django's debug page with this status. No effect.
+    ///
+    /// It shows the request's headers, including key and token, in clear text.
     Html(u16),
-    /// The connection is reset instead of a response. No effect.
+    /// The connection is reset, without a response. No effect.
     Reset,
-    /// The request takes effect, then the connection is reset: a client that retries does it twice.
+    /// The request takes effect, then the connection is reset.
+    ///
+    /// If a client retries, the request takes effect twice.
     ResetAfterEffect,
     /// No response for this long, then the connection closes. No effect.
     Stall(Duration),
     /// The request takes effect at once, and its response follows this much later.
     Late(Duration),
-    /// The request takes effect, and its response arrives byte by byte, with this pause before each.
+    /// The request takes effect; its response arrives with this pause before each byte.
     Drip(Duration),
-    /// The request takes effect, and the connection closes after half of the response's body.
+    /// The request takes effect; the connection closes after half of the response body.
     Truncated,
-    /// A status 200 with a JSON body of this many bytes, which a client should not read to its end.
-    /// No effect.
+    /// A 200 with a JSON body of this many bytes. No effect.
+    ///
+    /// A client should not read it to its end.
     Huge(u64),
-    /// A 307 to this URL; a client that follows it gives away its key and its token. No effect.
+    /// A 307 to this URL. No effect.
+    ///
+    /// A client that follows it gives away its key and its token.
     Redirect(String),
-    /// A session is created, but the token in the response is garbage between two dots. Other requests
-    /// are served as usual.
+    /// A session is created, but the token in the response is garbage.
+    ///
+    /// It has the three parts of a JSON Web Token. Other requests are served as usual.
     BadToken,
     /// Bytes that are not HTTP, then the connection closes. No effect.
     NotHttp,
 }
 
-/// The faults ordered so far.
+/// The faults that are still to strike.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     next: VecDeque<(usize, Fault)>,
@@ -72,7 +79,7 @@ impl Script {
         *self = Self::default();
     }
 
-    /// The fault of the request that has just arrived.
+    /// Takes the fault for the request that has just arrived.
     pub(crate) fn draw(&mut self) -> Option<Fault> {
         while let Some((count, fault)) = self.next.front_mut() {
             if *count > 0 {
@@ -81,7 +88,8 @@ impl Script {
             }
             self.next.pop_front();
         }
-        // each entry draws for each request, so that a hit of one does not shift another's sequence
+        // Each entry draws for each request, so that a hit of one does not shift another's
+        // sequence.
         let draws = self.random.iter_mut().map(|(probability, fault, random)| (random.f64() < *probability, &*fault));
         draws.fold(None, |found, (hit, fault)| found.or_else(|| hit.then(|| fault.clone())))
     }

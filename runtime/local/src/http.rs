@@ -1,6 +1,6 @@
 //! HTTP/1.1 over a raw socket: requests read from a connection, and responses as bytes.
 //!
-//! Written by hand because faults need the socket itself: half a body, a reset, a byte at a time.
+//! Hand-written, because faults need the socket itself: half a body, a reset, a byte at a time.
 
 use std::io;
 
@@ -35,7 +35,7 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// A query parameter; the last of several counts.
+    /// A query parameter; if it repeats, the last one counts.
     pub(crate) fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         url::form_urlencoded::parse(query.as_bytes())
@@ -102,7 +102,7 @@ impl Response {
     }
 }
 
-/// A connection, and what was read from it beyond the last request.
+/// A connection, and the bytes that were read beyond the last request.
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     buffer: Vec<u8>,
@@ -142,7 +142,7 @@ impl Connection {
             let length = request.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
             request.body = self.take(length).await?;
         }
-        // the real servers leave the chunks unread, trip over them, and close the connection
+        // The real servers leave the chunks unread, trip over them, and close the connection.
         let keep_alive = version == "HTTP/1.1" && request.has_length && !request.wants_close();
         Ok(Some((request, keep_alive)))
     }

@@ -13,7 +13,7 @@ use crate::received::Service;
 use crate::router::{CREATE_SESSION, respond};
 use crate::state::State;
 
-/// What a client receives instead of a JSON Web Token.
+/// What a client receives in place of a JSON Web Token.
 const BAD_TOKEN: &str = "rubbish.rubbish.rubbish";
 
 /// Applies the fault; returns whether the connection can be used again.
@@ -75,7 +75,7 @@ pub(crate) async fn inject(
     Ok(true)
 }
 
-/// Makes the drop of the connection, which follows, a reset instead of an orderly end.
+/// Makes dropping the connection a reset instead of an orderly close.
 fn reset(connection: &Connection) -> io::Result<()> {
     #[allow(
         deprecated,
@@ -84,7 +84,7 @@ fn reset(connection: &Connection) -> io::Result<()> {
     connection.stream.set_linger(Some(Duration::ZERO))
 }
 
-/// Waits; returns whether the client is still there afterwards, and at once when it is not.
+/// Waits until the time is up or the client is gone; returns whether the client is still there.
 async fn client_waits(connection: &mut Connection, time: Duration) -> bool {
     let gone = async {
         let mut byte = [0];

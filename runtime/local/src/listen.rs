@@ -23,7 +23,7 @@ use crate::state::{Settings, State, lock};
 /// Connections that may wait to be accepted, for tests that open a thousand sessions at once.
 const BACKLOG: u32 = 4096;
 
-/// JSON may be nested as deep as Python reads it, and our reader is recursive.
+/// JSON may be nested as deeply as Python reads it, and our reader is recursive.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 pub(crate) enum Command {
@@ -65,7 +65,7 @@ pub(crate) async fn start(settings: Settings, uasam: SocketAddr, brain: SocketAd
             while services.join_next().await.is_some() {}
         });
     })?;
-    let state = started.await.map_err(|_| io::Error::other("the thread of the local OTAS has ended"))??;
+    let state = started.await.map_err(|_| io::Error::other("the local OTAS thread ended unexpectedly"))??;
     Ok(Started { state, uasam: uasam_commands, brain: brain_commands, thread })
 }
 
@@ -104,7 +104,7 @@ async fn run(service: Service, state: Arc<State>, listener: TcpListener, mut inb
             Happened::Accepted(Ok(stream)) => {
                 connections.spawn(serve(stream, service, state.clone()));
             }
-            // out of file descriptors, for instance
+            // Out of file descriptors, for instance.
             Happened::Accepted(Err(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
             Happened::Commanded(Some(Command::Close(done))) => {
                 drop(port);

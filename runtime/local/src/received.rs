@@ -24,7 +24,7 @@ pub struct ReceivedSession {
     pub id: String,
     /// The agent whose key created it.
     pub agent_id: String,
-    /// When it was created, as the services write a timestamp (`2026-04-01T12:00:00.123456+00:00`).
+    /// When it was created, as `2026-04-01T12:00:00.123456+00:00`.
     pub created_at: String,
     /// The meta as `jsonb` stores it; `{}` if there was none.
     pub meta: Value,
@@ -48,12 +48,13 @@ pub struct ReceivedEvent {
     pub path: String,
     /// The HTTP method.
     pub method: String,
-    /// The status of the response; 0 means that there was none.
+    /// The status of the response; 0 if there was none.
     pub status_code: i64,
-    /// The round trip in milliseconds. If it is not finite, the real Brain can no longer return the
-    /// session's events.
+    /// The duration of the call in milliseconds.
+    ///
+    /// If it is not finite, the real Brain can no longer return the session's events.
     pub latency_ms: f64,
-    /// What went wrong, if the event says so.
+    /// Why the call failed, if the event says so.
     pub error: Option<String>,
     /// The free JSON field `custom_properties`; null if unset.
     pub custom_properties: Value,
@@ -98,9 +99,9 @@ pub struct ReceivedRequest {
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// The headers in order, with their names as they were written.
+    /// The headers in order, with their names as they were sent.
     pub headers: Vec<(String, String)>,
-    /// The body, without its chunked encoding.
+    /// The body, with any chunked encoding removed.
     pub body: Vec<u8>,
 }
 
@@ -115,12 +116,12 @@ impl ReceivedRequest {
         }
     }
 
-    /// The value of the first header with this name, in any case.
+    /// Returns the value of the first header with this name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Whether `text` occurs anywhere in the request: path, headers or body.
+    /// Returns true if `text` occurs anywhere in the request: path, headers or body.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! Which view handles which path, and which of them a real server takes its time for.
+//! Routes each path to its view, and knows which views cost a real server time.
 
 use percent_encoding::percent_decode_str;
 
@@ -11,7 +11,7 @@ use crate::views::{agents, events, projects, sessions, users};
 /// The path whose response [`Fault::BadToken`](crate::Fault::BadToken) spoils.
 pub(crate) const CREATE_SESSION: &str = "/api/agent/v1/session/create/";
 
-/// The response that the real service would give. When this returns, the request has taken effect.
+/// Returns the response that the real service would give. The request has then taken effect.
 pub(crate) async fn respond(state: &State, service: Service, request: &Request) -> Response {
     let path = decoded(request.path());
     match view(service, &path) {
@@ -28,7 +28,7 @@ pub(crate) async fn respond(state: &State, service: Service, request: &Request) 
 type View = fn(&State, &Request) -> Outcome;
 
 enum Cost {
-    /// A PBKDF2 hash is computed to check an agent key or an SDK key.
+    /// The real server computes a PBKDF2 hash to check an agent key or an SDK key.
     KeyCheck,
     Free,
 }

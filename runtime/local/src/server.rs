@@ -15,7 +15,7 @@ use crate::state::{State, lock};
 use crate::store::{Agent, KEY_LIFETIME, Project, Session, User};
 use crate::views::users;
 
-/// UASAM and Brain on two loopback ports of this process, with a user, a project and an agent.
+/// UASAM and Brain on two loopback ports, with a user, a project and an agent.
 ///
 /// Cheap to clone; both services stop when the last clone is dropped. See the [crate](crate) for an
 /// example.
@@ -88,8 +88,10 @@ impl Server {
     /// Pass them to `Config::from_vars` of the crate `otas`, or to
     /// [`Command::envs`](std::process::Command::envs).
     ///
-    /// They are `OTAS_AGENT_KEY`, `OTAS_PROJECT_ID`, `OTAS_PROJECT_DOMAIN`, `OTAS_UASAM_URL`,
-    /// `OTAS_BRAIN_URL` and `OTAS_USER_TOKEN`.
+    /// Pass them to `Config::from_vars` of the crate `otas`, or to
+    /// [`Command::envs`](std::process::Command::envs). They are `OTAS_AGENT_KEY`,
+    /// `OTAS_PROJECT_ID`, `OTAS_PROJECT_DOMAIN`, `OTAS_UASAM_URL`, `OTAS_BRAIN_URL` and
+    /// `OTAS_USER_TOKEN`.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
             ("OTAS_UASAM_URL", self.uasam_url()),
@@ -101,39 +103,39 @@ impl Server {
         ]
     }
 
-    /// UASAM's base URL, without a trailing slash.
+    /// Returns UASAM's base URL, without a trailing slash.
     pub fn uasam_url(&self) -> String {
         self.uasam().url()
     }
 
-    /// Brain's base URL, without a trailing slash.
+    /// Returns Brain's base URL, without a trailing slash.
     pub fn brain_url(&self) -> String {
         self.brain().url()
     }
 
-    /// The agent's key: the latest one that this handle has issued.
+    /// Returns the agent key: the initial one, or the last from [`rotate_key`](Self::rotate_key).
     ///
     /// A key issued through the HTTP endpoint revokes this one, but does not appear here.
     pub fn agent_key(&self) -> String {
         lock(&self.0.agent_key).clone()
     }
 
-    /// The id of the agent that [`agent_key`](Self::agent_key) belongs to.
+    /// Returns the id of the agent that [`agent_key`](Self::agent_key) belongs to.
     pub fn agent_id(&self) -> String {
         self.0.agent_id.to_string()
     }
 
-    /// The id of the agent's project.
+    /// Returns the id of the agent's project.
     pub fn project_id(&self) -> String {
         self.0.project_id.to_string()
     }
 
-    /// The project's domain as it was [set](crate::Builder::project_domain); empty by default.
+    /// Returns the [project domain](crate::Builder::project_domain); empty by default.
     pub fn project_domain(&self) -> &str {
         &self.0.project_domain
     }
 
-    /// The token of the project's owner, which reads sessions and events back.
+    /// Returns the user token of the project's owner, for reading sessions back.
     ///
     /// The owner logs in as `operator@example.com` with the password `local-password`.
     pub fn user_token(&self) -> &str {
@@ -160,7 +162,7 @@ impl Server {
         )
     }
 
-    /// All sessions of all agents, oldest first.
+    /// Returns all sessions of all agents, oldest first.
     pub fn sessions(&self) -> Vec<ReceivedSession> {
         let received = |session: &Session| ReceivedSession {
             id: session.id.to_string(),
@@ -171,15 +173,16 @@ impl Server {
         self.0.state.store().sessions.iter().map(received).collect()
     }
 
-    /// The events of a session in order of arrival; empty if the session is unknown.
+    /// Returns the events of a session in order of arrival.
     ///
-    /// These are all of them, whereas Brain itself returns at most 500.
+    /// Unlike Brain itself, which returns at most 500, this returns all of them. It returns none if
+    /// the session is unknown.
     pub fn events(&self, session_id: &str) -> Vec<ReceivedEvent> {
         let store = self.0.state.store();
         store.events.get(session_id).into_iter().flatten().map(|event| ReceivedEvent::new(&event.row)).collect()
     }
 
-    /// The number of events that Brain has stored, over all sessions.
+    /// Returns the number of events that Brain has stored, over all sessions.
     pub fn event_count(&self) -> usize {
         self.0.state.store().events.values().map(Vec::len).sum()
     }
@@ -192,7 +195,7 @@ impl Server {
         self.0.state.requests()
     }
 
-    /// Forgets the requests so far.
+    /// Forgets all requests so far.
     pub fn clear_requests(&self) {
         self.0.state.clear_requests();
     }
@@ -206,24 +209,24 @@ impl Server {
         auth::bearer(&self.0.state, token).map(|bearer| bearer.session_id)
     }
 
-    /// UASAM's faults, port and clock.
+    /// Controls UASAM's faults, port and clock.
     pub fn uasam(&self) -> Control {
         Control::new(Service::Uasam, self.0.state.clone(), self.0.uasam.clone())
     }
 
-    /// Brain's faults, port and clock.
+    /// Controls Brain's faults, port and clock.
     pub fn brain(&self) -> Control {
         Control::new(Service::Brain, self.0.state.clone(), self.0.brain.clone())
     }
 
-    /// Revokes the agent's key: from now on both services reject it.
+    /// Revokes the agent key: from now on, both services reject it.
     ///
-    /// Tokens that were issued under it remain valid, together with another key.
+    /// Tokens that were issued with it remain valid, together with another key.
     pub fn revoke_key(&self) {
         self.0.state.store().revoke_keys(self.0.agent_id);
     }
 
-    /// Issues a new key for the agent, which revokes the previous one, and returns it.
+    /// Issues and returns a new agent key, which revokes the previous one.
     pub fn rotate_key(&self) -> String {
         let now = self.0.state.uasam.clock.now();
         let (key, _) = self.0.state.store().issue_key(self.0.agent_id, now, true);
@@ -245,7 +248,7 @@ impl fmt::Debug for Server {
 }
 
 impl Drop for Inner {
-    /// Stops the thread and waits for it, which takes no longer than closing its sockets.
+    /// Stops the thread and waits for it, which takes only as long as closing its sockets.
     fn drop(&mut self) {
         let _ = self.uasam.send(Command::End);
         let _ = self.brain.send(Command::End);

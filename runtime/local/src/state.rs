@@ -17,7 +17,7 @@ pub(crate) struct Settings {
     pub(crate) jwt_secret: String,
     pub(crate) token_lifetime: Duration,
     pub(crate) kept_requests: usize,
-    /// What a request with a key costs, and how many are served at once.
+    /// How long a request with a key takes, and how many are served at once.
     pub(crate) cost: (Duration, usize),
 }
 
@@ -86,7 +86,7 @@ impl State {
     }
 }
 
-/// However many requests may be kept, their bodies take no more than this.
+/// The limit on the bodies of all kept requests together.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Default)]
@@ -102,7 +102,7 @@ impl Requests {
         }
         self.body_bytes += request.body.len();
         self.kept.push_back(ReceivedRequest::new(service, request));
-        // the newest one stays, however large it is
+        // The newest one stays, however large it is.
         while self.kept.len() > limit || (self.body_bytes > MAX_BODY_BYTES && self.kept.len() > 1) {
             let Some(oldest) = self.kept.pop_front() else { return };
             self.body_bytes -= oldest.body.len();
@@ -110,7 +110,7 @@ impl Requests {
     }
 }
 
-/// Locks a mutex, also after a panic elsewhere.
+/// Locks a mutex, even after a panic elsewhere.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

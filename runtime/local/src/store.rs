@@ -87,8 +87,8 @@ pub(crate) struct Store {
 impl Store {
     /// The agent of a valid key, and the key's id.
     ///
-    /// The prefix is what lies between the first two underscores, so a key whose own prefix contains
-    /// one is never found.
+    /// The prefix is what lies between the first two underscores, so a key whose own prefix
+    /// contains one is never found.
     pub(crate) fn agent_of_key(&self, full_key: &str, now: Duration) -> Option<(Agent, Uuid)> {
         let mut parts = full_key.splitn(3, '_');
         let (kind, prefix, _secret) = (parts.next()?, parts.next()?, parts.next()?);
@@ -107,8 +107,8 @@ impl Store {
 
     /// Issues a key for `agent` and revokes all its earlier ones.
     ///
-    /// With `usable`, the prefix has no underscore. Without, one key in seven can never work, as with
-    /// the real servers.
+    /// If `usable`, the prefix has no underscore. Otherwise, one key in seven can never work, as
+    /// with the real servers.
     pub(crate) fn issue_key(&mut self, agent: Uuid, now: Duration, usable: bool) -> (String, Key) {
         self.revoke_keys(agent);
         let mut prefix = random_text(8);
@@ -138,7 +138,7 @@ impl Store {
     /// `now`, or just after the previous timestamp, so that sorting by time keeps the order of arrival.
     pub(crate) fn next_timestamp(&mut self, now: Duration) -> Duration {
         let after_last = self.last_timestamp + Duration::from_micros(1);
-        // the two services' clocks may differ by a lot on purpose: do not drag one to the other
+        // The two services' clocks may differ by a lot on purpose: do not drag one to the other.
         let same_clock = after_last.saturating_sub(now) < Duration::from_millis(100);
         self.last_timestamp = if same_clock { now.max(after_last) } else { now };
         self.last_timestamp

@@ -1,4 +1,4 @@
-//! The time that key checks cost: a few workers, each busy with one request for a while.
+//! Simulates the time that key checks take: a few workers, each busy with one request at a time.
 
 use std::time::Duration;
 

@@ -31,9 +31,9 @@ impl Slot for Stage {
     }
 }
 
-/// Where a call stands.
+/// The stages of a call.
 pub(super) enum Stage {
-    /// Nothing was sent yet; the first poll does that.
+    /// Nothing has been sent yet; the first poll does that.
     Requested { client: Client, function: &'static str, meta: Meta },
     /// The session is being opened.
     Opening { function: &'static str, opening: Opening },
@@ -43,12 +43,12 @@ pub(super) enum Stage {
     Inside { scope: Scope, span: Span },
 }
 
-/// No stage is seen half changed after a panic: each is replaced as a whole.
+/// A panic leaves no stage half changed, because stages are replaced as a whole.
 impl UnwindSafe for Stage {}
 impl RefUnwindSafe for Stage {}
 
 impl Stage {
-    /// The body sees no session, and what it opens comes from this client.
+    /// The body sees no session; this client opens whatever sessions it asks for.
     pub(super) fn masked(client: Client) -> Self {
         Self::Inside { scope: Scope::Client(client), span: Span::none() }
     }
@@ -63,8 +63,8 @@ impl Stage {
         }
     }
 
-    /// Opens the session. An error is a failure for the handler; without a handler the body runs
-    /// anyway.
+    /// Opens the session. Fails only if there is a handler for the error; without one, the body
+    /// runs anyway.
     fn poll_inside(&mut self, has_handler: bool, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             *self = match self {
@@ -89,7 +89,7 @@ impl Stage {
                     client.count_sessionless_call(error);
                     Self::masked(client.clone())
                 }
-                // Why there is no client was reported when it was looked for.
+                // The missing client was reported when it was looked up.
                 Self::Failed { client: None, .. } => Self::Inside { scope: Scope::Empty, span: Span::none() },
             };
             if let Self::Inside { scope, .. } = self {
@@ -126,7 +126,7 @@ fn drop_inside(mut stage: BoxedStage, drop: &mut dyn FnMut()) {
     }
 }
 
-/// Makes the function's value from a failure, and how to call it.
+/// A handler that turns a failure into the function's return value, and how to call it.
 #[derive(Debug)]
 pub struct Handler<H, R> {
     pub(super) handler: H,
@@ -137,19 +137,19 @@ pin_project! {
     /// A body and the session it runs in.
     ///
     /// Hand-written: an `async fn` would hold the body twice, and twice again per level of nesting.
-    /// An enum, because an `Option` around the body would be one more layer of types, and those are
-    /// limited, too. Without bounds, because each is checked per annotated function.
+    /// An enum, because an `Option` around the body would add a layer of types, and the compiler
+    /// limits those, too. Without bounds, because each is checked per annotated function.
     #[project = SessionFutureProjection]
     #[expect(missing_docs, reason = "the macro accepts no docs on enum fields; they are private in all but syntax")]
     #[must_use = "futures do nothing unless polled"]
     pub enum SessionFuture<B> {
-        /// Not finished. No stage if there is nothing around the body.
+        /// Not finished. There is no stage if the body runs bare.
         Running {
             stage: Option<BoxedStage>,
             #[pin]
             body: B,
         },
-        /// The body is dropped.
+        /// The body has been dropped.
         Finished,
     }
 
@@ -161,7 +161,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// A [`SessionFuture`] with a handler that makes the function's value from a failure.
+    /// A [`SessionFuture`] with a handler that turns a failure into the function's return value.
     #[must_use = "futures do nothing unless polled"]
     pub struct SessionFutureOr<B, H, R> {
         #[pin]
@@ -203,7 +203,7 @@ impl<B> SessionFuture<B> {
 
     fn drop_body(mut self: Pin<&mut Self>) {
         let SessionFutureProjection::Running { stage, .. } = self.as_mut().project() else { return };
-        // Taken, because `set` drops the old value and so gets here once more.
+        // Taken first, because `set` drops the old value, which calls this function again.
         if let Some(stage) = stage.take() {
             drop_inside(stage, &mut || self.set(Self::Finished));
         }
@@ -216,7 +216,7 @@ impl<B> SessionFuture<B> {
         B: Future,
     {
         let SessionFutureProjection::Running { stage, mut body } = self.as_mut().project() else {
-            // Polled again after it has finished: unspecified, as for any future.
+            // Polled again after completion: unspecified, as for any future.
             return Poll::Pending;
         };
         let Some(stage) = stage else { return body.poll(cx) };
@@ -246,7 +246,8 @@ impl<B: Future, H> Future for SessionFutureOr<B, H, B::Output> {
         let output = this.run.as_mut().poll_or(cx, Some(&mut failure));
         match failure.and_then(|error| this.handler.take().map(|Handler { handler, call }| call(handler, error))) {
             Some(value) => {
-                // Only after the handler: the arguments live until the value is made, as in any function.
+                // Only after the handler has run: as in any function, the arguments live until the
+                // return value exists.
                 this.run.set(SessionFuture::Finished);
                 Poll::Ready(value)
             }

@@ -1,4 +1,4 @@
-//! Everything that the expansion of the attribute may name, and nothing else. Not public API.
+//! Everything that the attribute's expansion may name, and nothing else. Not public API.
 
 mod future;
 
@@ -27,7 +27,7 @@ impl Prepared {
         Self::at(Stage::Requested { client, function, meta })
     }
 
-    /// Opens nothing. If there is an outer session, the body must not see it.
+    /// Opens no session. If there is an outer one, the body must not see it.
     fn masked(client: Client) -> Self {
         if Scope::is_set() { Self::at(Stage::masked(client)) } else { Self(None) }
     }
@@ -39,18 +39,19 @@ impl fmt::Debug for Prepared {
     }
 }
 
-/// Whether a meta is needed at all: not if OTAS is disabled or there is no client.
+/// Whether `meta` has to be evaluated: not if OTAS is disabled or there is no client.
 pub fn wanted() -> bool {
     !is_off() && ambient().is_ok_and(|client| !client.is_disabled())
 }
 
-/// Prepares a session of the ambient client, for a call of `function`.
+/// Prepares to open a session with the ambient client, for a call of `function`.
 pub fn open(function: &'static str, meta: Meta) -> Prepared {
     open_wanted(function, || meta)
 }
 
-/// [`open`] with a meta written field by field; its values are only borrowed. `names` is the
-/// function's name followed by the keys.
+/// [`open`] with a `meta` written field by field; its values are only borrowed.
+///
+/// `names` is the function's name followed by the keys.
 pub fn open_fields(names: &'static str, values: impl Fields) -> Prepared {
     open_dyn_fields(names, &values)
 }
@@ -61,7 +62,7 @@ fn open_dyn_fields(names: &'static str, values: &dyn Fields) -> Prepared {
     open_wanted(function, || meta::object(keys, values))
 }
 
-/// [`open`] without a meta.
+/// [`open`] without a `meta`.
 pub fn bare(function: &'static str) -> Prepared {
     open_wanted(function, Meta::default)
 }
@@ -77,7 +78,7 @@ fn open_wanted(function: &'static str, meta: impl FnOnce() -> Meta) -> Prepared 
     }
 }
 
-/// The counterpart of [`wanted`]: opens nothing.
+/// The counterpart of [`open`] if no meta is [`wanted`]: opens no session.
 pub fn unopened() -> Prepared {
     if is_off() {
         return Prepared(None);
@@ -88,7 +89,9 @@ pub fn unopened() -> Prepared {
     }
 }
 
-/// Prepares a session of the given client. The meta is evaluated only if the client opens one.
+/// Prepares to open a session with the given client.
+///
+/// `meta` is evaluated only if the client is not disabled.
 pub fn open_with(client: &Client, function: &'static str, meta: impl FnOnce() -> Meta) -> Prepared {
     if client.is_disabled() {
         Prepared::at(Stage::masked(client.clone()))
@@ -107,16 +110,16 @@ pub fn list(items: impl Fields) -> Meta {
     meta::list(&items)
 }
 
-/// A key that is an expression.
+/// A key given as an expression.
 pub fn key(key: &(impl fmt::Display + ?Sized)) -> String {
     use fmt::Write;
     let mut text = String::new();
-    // Not `to_string`, which panics if a `Display` fails.
+    // Not `to_string`, which panics if the `Display` fails.
     let _ = write!(text, "{key}");
     text
 }
 
-/// A meta that is an expression.
+/// A `meta` given as an expression.
 pub fn value(value: &dyn Field) -> Meta {
     value.to_meta()
 }
@@ -126,8 +129,7 @@ pub fn in_session<B>(prepared: Prepared, body: B) -> SessionFuture<B> {
     SessionFuture::new(prepared.0, body)
 }
 
-/// `on_error = fail` or the user's handler: a call without a session has the value that the
-/// handler makes from the failure.
+/// `on_error = fail` or a handler, which makes the return value if there is no session.
 pub fn in_session_or<B, H, R>(prepared: Prepared, handler: Handler<H, R>, body: B) -> SessionFutureOr<B, H, R>
 where
     B: Future<Output = R>,
@@ -135,8 +137,9 @@ where
     SessionFuture::new(prepared.0, body).or(handler)
 }
 
-/// The user's path or closure. Its bound is here and not on the future as well: one mistake, one
-/// message.
+/// The user's path or closure.
+///
+/// Its bound is stated here and not on the future as well, so that a mistake causes one message.
 pub fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> Handler<H, R> {
     Handler { handler, call: |handler, error| handler(error) }
 }
@@ -146,7 +149,7 @@ pub fn fail<R: Fallible>() -> Handler<(), R> {
     Handler { handler: (), call: |(), error| R::failed(error) }
 }
 
-/// A return type that can carry the failure.
+/// A return type that can hold the failure.
 #[diagnostic::on_unimplemented(
     message = "`on_error = fail` needs a return type that can hold an `otas::Error`, found `{Self}`",
     label = "cannot hold an `otas::Error`",
@@ -166,8 +169,8 @@ impl<T, E: From<Error>> Fallible for Result<T, E> {
 
 /// Gives the compiler a value of any type for a `return` that is never reached.
 ///
-/// Not a generic function: the compiler words a mistake in generic arguments differently from the
-/// same mistake in the signature, and would report both.
+/// A trait rather than a generic function, because the compiler words a mistake in generic
+/// arguments differently from the same mistake in the signature, and would report both.
 pub trait Never: Sized {
     #[doc(hidden)]
     fn never() -> Self {
@@ -180,10 +183,10 @@ pub trait Never: Sized {
 
 impl<T> Never for T {}
 
-/// `main`: delivers what is queued before the program ends. Boxed so that the run is not stored
-/// twice.
+/// For `main`: delivers queued events before the program ends.
 pub async fn and_flush<F: Annotated>(mut run: F) -> F::Output {
     let client = run.client();
+    // Boxed so that this future does not hold the run twice.
     let output = Box::pin(run).await;
     global::flush_at_exit(client).await;
     output

@@ -1,4 +1,4 @@
-//! Reads back sessions and their events, with a user's token.
+//! Reads sessions and their events back, with a user token.
 //!
 //! ```no_run
 //! # async fn run() -> otas::Result<()> {
@@ -38,7 +38,7 @@ const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Reads sessions and events back.
 ///
-/// Its requests run on a thread of their own, so that any runtime will do, and are not logged.
+/// Its requests are not logged, and run on a thread of their own, so that any runtime will do.
 #[derive(Clone)]
 pub struct Reader(Arc<Inner>);
 
@@ -51,24 +51,30 @@ struct Inner {
 }
 
 impl Reader {
-    /// Returns a reader for the servers, the project and the user of a configuration.
+    /// Returns a reader for a configuration's servers, project and user.
     ///
     /// # Errors
     ///
     /// * [`is_disabled`](Error::is_disabled): OTAS is disabled.
     /// * [`is_config`](Error::is_config): there is no user token (`OTAS_USER_TOKEN`) or no project
     ///   id (`OTAS_PROJECT_ID`), or the HTTP client cannot be built.
-    /// * Otherwise, the thread cannot be started.
+    /// * If neither holds, the thread could not be started.
     pub fn new(config: &Config) -> Result<Self> {
         let settings = &config.0;
         if settings.disabled {
             return Err(Error::new(Kind::Disabled));
         }
         let user_token = settings.user_token.clone().ok_or_else(|| {
-            Error::missing("user token", "set OTAS_USER_TOKEN (or call `ConfigBuilder::user_token`) to read back")
+            Error::missing(
+                "user token",
+                "set OTAS_USER_TOKEN (or call `ConfigBuilder::user_token`) to read sessions back",
+            )
         })?;
         let project_id = settings.project_id.as_deref().ok_or_else(|| {
-            Error::missing("project id", "set OTAS_PROJECT_ID (or call `ConfigBuilder::project_id`) to read back")
+            Error::missing(
+                "project id",
+                "set OTAS_PROJECT_ID (or call `ConfigBuilder::project_id`) to read sessions back",
+            )
         })?;
         let server = |url: &Url| Ok::<_, Error>((plain_http(url, settings.connect_timeout)?, url.clone()));
         Ok(Self(Arc::new(Inner {
@@ -84,8 +90,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// * [`is_rejected`](Error::is_rejected): the user token is wrong or has expired, or the user
-    ///   or the agent does not belong to the project.
+    /// * [`is_rejected`](Error::is_rejected): the user token is wrong or expired, or the user or
+    ///   the agent does not belong to the project.
     /// * [`is_unreachable`](Error::is_unreachable), [`is_timeout`](Error::is_timeout): UASAM is
     ///   down, or took over 30 seconds.
     /// * [`is_unexpected_response`](Error::is_unexpected_response): the response is not a list of
@@ -109,7 +115,7 @@ impl Reader {
     /// one of the ids is not a UUID.
     pub async fn events(&self, agent_id: &str, session_id: &SessionId) -> Result<Events> {
         let (http, base) = &self.0.brain;
-        // Brain compares ids by their text, which it writes in lower case.
+        // Brain compares ids as text, and writes them in lowercase.
         let id = session_id.as_str().to_ascii_lowercase();
         let mut url = endpoint(base, wire::path::LIST_EVENTS);
         url.query_pairs_mut().append_pair("session_id", &id).append_pair("limit", &read::PAGE_LIMIT.to_string());
@@ -150,7 +156,7 @@ impl Reader {
 fn remedy(status: u16) -> &'static str {
     match status {
         400 => "check the ids: each must be a UUID",
-        401 => "check the user token: it is wrong or has expired; log in again",
+        401 => "check the user token: it is wrong or expired; log in again",
         403 => "check that both the user and the agent belong to the project",
         404 => "check the agent id and the project id",
         _ => "try again later, or check the server's log",
@@ -167,7 +173,6 @@ impl fmt::Debug for Reader {
         f.debug_struct("Reader")
             .field("uasam", &self.0.uasam.1.as_str())
             .field("brain", &self.0.brain.1.as_str())
-            .field("project_id", &self.0.project_id)
             .finish_non_exhaustive()
     }
 }

@@ -93,14 +93,14 @@ impl<'a> IntoIterator for &'a Events {
 
 /// An event as Brain stores it.
 ///
-/// Any client with the agent key may have written it, so nothing in it is certain to be true. Fields
-/// marked *this library* are `None` in the events of other clients.
+/// Any client with the agent key may have written it, so nothing in it is certain to be true.
+/// Fields marked *this library* are `None` in the events of other clients.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EventRecord {
     /// The event's id, the same in duplicate deliveries (*this library*).
     pub id: Option<String>,
-    /// The position of the call among its session's, by start (*this library*).
+    /// The position of the call among those of its session, by start (*this library*).
     pub sequence: Option<u64>,
     /// When the call started, by the agent's clock (*this library*).
     pub started_at: Option<SystemTime>,
@@ -114,11 +114,11 @@ pub struct EventRecord {
     pub path: String,
     /// The response's status; 0 if there was none.
     pub status: u16,
-    /// From the start of the call to the end of the response; `None` if not a number.
+    /// The time from the start of the call to the end of the response; `None` if invalid.
     pub latency: Option<Duration>,
-    /// The bytes sent.
+    /// The size of the request body in bytes.
     pub request_size: u64,
-    /// The bytes received.
+    /// The size of the response body in bytes.
     pub response_size: u64,
     /// Why the call failed, if it did.
     pub error: Option<String>,

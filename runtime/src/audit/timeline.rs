@@ -1,4 +1,4 @@
-//! Sorts a session's calls by start, for people to read.
+//! Sorts a session's calls by start, and prints them.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -27,8 +27,8 @@ struct State {
 }
 
 /// Permission to try. The holder must report the outcome; dropping it counts as a failure only if
-/// more than [`PATIENCE`] has passed. Otherwise callers in a hurry would wait forever on a server
-/// that hangs.
+/// more than [`PATIENCE`] has passed. Otherwise, callers that give up early would never open the
+/// circuit of a server that hangs.
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     breaker: &'a CircuitBreaker,
@@ -39,7 +39,7 @@ pub(crate) struct Permit<'a> {
 }
 
 impl CircuitBreaker {
-    /// Permission to try, or an error that names the time left.
+    /// Returns permission to try, or an error that states the time left.
     pub(crate) fn acquire(&self, clock: &Clock) -> Result<Permit<'_>> {
         let now = clock.now();
         let permit =

@@ -1,4 +1,4 @@
-//! One process's connection to the servers: the threads, the HTTP client for UASAM, the limits on opening, the delivery to Brain.
+//! One process's connection to the servers: threads, UASAM client, opening limits, and delivery.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::delivery::{Delivery, Threads};
 use crate::error::{Error, Kind, Result};
 use crate::server::{BackgroundRuntime, plain_http};
 
-/// How many sessions are opened at a time; each costs the server a fifth of a second.
+/// How many sessions are opened at once; each costs the server a fifth of a second.
 const MAX_CONCURRENT_OPENS: usize = 8;
 
-/// A fork makes its own: it has no thread, must not share sockets, and would wait forever for work
-/// only the parent can finish.
+/// A fork makes its own: it inherits no threads, must not share sockets, and would wait forever for
+/// work that only the parent can finish.
 pub(crate) struct Connection {
     pub(crate) process_id: u32,
     pub(crate) runtime: Arc<BackgroundRuntime>,
@@ -27,13 +27,13 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(super) fn start(settings: &Settings, process_id: u32) -> Result<Self> {
-        // A configuration without a key is one with OTAS disabled.
+        // Only a configuration that disables OTAS has no key.
         let key = settings.key.clone().ok_or_else(|| Error::new(Kind::Disabled))?;
         let uasam = plain_http(&settings.uasam, settings.connect_timeout)?;
         let runtime = Arc::new(BackgroundRuntime::start("otas")?);
         let timers = runtime.clone();
         let threads = Threads {
-            // Started by the first event.
+            // Called for the first event.
             worker: Box::new(|task| {
                 if let Ok(runtime) = BackgroundRuntime::start("otas-delivery") {
                     spawn(&Arc::new(runtime), task);

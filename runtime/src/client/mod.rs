@@ -1,11 +1,10 @@
-//! The client: its configuration, its connection to the servers, its HTTP clients, and its counters.
+//! The client: its configuration, connection to the servers, HTTP clients, and counters.
 
 mod breaker;
 mod connection;
 mod pool;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,12 +22,14 @@ use crate::warn::{self, OnceFlag};
 pub(crate) use connection::Connection;
 pub(crate) use pool::{Pool, Sender, last_hop, plain_sender};
 
-/// Opens sessions and owns what they need: the configuration, the library's thread, and the HTTP
-/// client your requests go through.
+/// Opens sessions and owns what they need.
 ///
-/// A handle: clones are cheap and all refer to the same client. Most programs never name it. The
-/// attribute uses the enclosing session's client, or that of [`Client::scope`], or the one passed
-/// to [`init`](crate::init), or else one built from the environment on first use.
+/// That is the configuration, the library's threads, and the HTTP client that your requests go
+/// through. Clones are cheap and refer to the same client.
+///
+/// Most programs never name it. The attribute uses the enclosing session's client, or that of
+/// [`Client::scope`], or the one passed to [`init`](crate::init), or else one built from the
+/// environment on first use.
 ///
 /// ```
 /// # async fn run() -> otas::Result<()> {
@@ -42,7 +43,7 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     settings: Arc<Settings>,
-    /// UASAM and Brain: the agent key may go there, and calls to them are not events.
+    /// UASAM and Brain: the agent key may be sent there, and requests to them are not logged.
     servers: ProjectDomain,
     connection: Mutex<Option<Arc<Connection>>>,
     pool: Pool,
@@ -58,12 +59,14 @@ struct Counters {
 }
 
 impl Client {
-    /// Builds a client for a configuration. No thread starts and nothing is sent before the first
-    /// session.
+    /// Builds a client for a configuration.
+    ///
+    /// No thread starts and nothing is sent before the first session.
     ///
     /// # Errors
     ///
-    /// [`is_config`](Error::is_config): the HTTP client for your requests cannot be built (TLS).
+    /// [`is_config`](Error::is_config): the HTTP client for your requests cannot be built, for
+    /// example because there is no TLS provider.
     pub fn new(config: Config) -> Result<Self> {
         let client = Self::without_warnings(config)?;
         client.warn_of_doubtful_settings();
@@ -88,14 +91,15 @@ impl Client {
         Self::new(Config::from_env()?)
     }
 
-    /// Waits until every event recorded so far is delivered or dropped, for at most `timeout`.
-    /// A pending retry happens at once instead of waiting for its turn.
+    /// Waits until every event recorded so far is delivered or dropped.
     ///
-    /// Works on any runtime: the timer is that of the library's thread.
+    /// Waits for at most `timeout`. Retries that are only backing off happen at once; a pause that
+    /// a server asked for is kept. Works on any runtime, because the timer runs on the library's
+    /// thread.
     ///
     /// # Errors
     ///
-    /// [`Undelivered`]: how many events were still waiting when the time was up.
+    /// [`Undelivered`]: how many events were still pending when the timeout ended.
     pub async fn flush(&self, timeout: Duration) -> Result<(), Undelivered> {
         match self.connected() {
             Some(connection) => connection.delivery.flush(timeout).await,
@@ -110,19 +114,19 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Undelivered`]: how many events were dropped because the time was up.
+    /// [`Undelivered`]: how many events were dropped because the timeout ended.
     pub async fn shutdown(&self, timeout: Duration) -> Result<(), Undelivered> {
         if self.is_disabled() {
             return Ok(());
         }
-        // Connects even if nothing was recorded yet: later events have to be dropped.
+        // Connects even if nothing was recorded yet, so that later events are dropped.
         match self.connection() {
             Ok(connection) => connection.delivery.shutdown(timeout).await,
             Err(_) => Ok(()),
         }
     }
 
-    /// What became of sessions and events so far, in this process.
+    /// Returns the counts of sessions and events so far, in this process.
     ///
     /// ```
     /// # fn show(client: otas::Client) {
@@ -141,7 +145,7 @@ impl Client {
         }
     }
 
-    /// Whether OTAS is disabled (`OTAS_DISABLED`).
+    /// Returns true if OTAS is disabled (`OTAS_DISABLED`).
     #[inline]
     pub fn is_disabled(&self) -> bool {
         self.0.settings.disabled
@@ -168,7 +172,7 @@ impl Client {
         self.0.pool.get(&self.0.settings)
     }
 
-    /// This process's connection to the servers, made on first use and again in a fork.
+    /// This process's connection to the servers, made on first use, and again in a fork.
     pub(crate) fn connection(&self) -> Result<Arc<Connection>> {
         self.connection_of(self.clock().process_id())
     }
@@ -184,27 +188,9 @@ impl Client {
     }
 
     /// The connection, if this process has made one.
-    fn connected(&self) -> Option<Arc<Connection>> {
+    pub(crate) fn connected(&self) -> Option<Arc<Connection>> {
         let slot = lock(&self.0.connection);
         slot.clone().filter(|connection| connection.process_id == self.clock().process_id())
-    }
-
-    /// Runs a future on the library's thread. `false` if the thread cannot be started, which
-    /// opening a session reports.
-    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
-        self.connection().map(|connection| connection.runtime.spawn(future)).is_ok()
-    }
-
-    /// [`spawn`](Self::spawn), then waits for the future to finish.
-    pub(crate) async fn spawn_and_wait(&self, future: impl Future<Output = ()> + Send + 'static) {
-        if let Ok(connection) = self.connection() {
-            let _ = connection.runtime.spawn(future).await;
-        }
-    }
-
-    /// [`spawn`](Self::spawn), but only if the thread is running already.
-    pub(crate) fn spawn_if_connected(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
-        self.connected().map(|connection| connection.runtime.spawn(future)).is_some()
     }
 
     /// Records a finished call of the process `process_id`, which must be this one.
@@ -218,10 +204,10 @@ impl Client {
         self.0.counters.sessions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a body that runs without a session, and warns with the reason.
+    /// Counts a call that runs without a session, and warns with the reason.
     pub(crate) fn count_sessionless_call(&self, error: &Error) {
         self.0.counters.sessionless_calls.fetch_add(1, Ordering::Relaxed);
-        // A rejected key is reported once, where it is rejected.
+        // A rejected key is reported once, when it is rejected.
         if error.is_backing_off() || error.is_key_rejected() {
             tracing::debug!(target: "otas", %error, "a call runs without a session");
         } else {
@@ -246,7 +232,8 @@ impl Client {
         }
         if settings.domain.is_empty() {
             warn::emit(
-                "no project domain is set, so no request carries the session token; set OTAS_PROJECT_DOMAIN to your base URL",
+                "no project domain is set, so no request carries the session token; set OTAS_PROJECT_DOMAIN to your \
+                 backend's base URL",
             );
         }
         for (name, url) in [("UASAM", &settings.uasam), ("Brain", &settings.brain)] {

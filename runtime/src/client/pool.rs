@@ -1,4 +1,4 @@
-//! The HTTP clients that send the user's requests, one per runtime, with reqwest's own redirects off.
+//! The HTTP clients that send the user's requests: one per runtime, without reqwest's redirects.
 
 use std::fmt;
 use std::future::Future;
@@ -19,8 +19,8 @@ const MAX_RUNTIMES: usize = 256;
 /// Sends the requests of one runtime.
 pub(crate) struct Sender {
     pub(crate) client: reqwest::Client,
-    /// Built by the user's own function, so it may have default headers that cannot be inspected.
-    pub(crate) is_custom: bool,
+    /// It may add credentials to every request by itself.
+    pub(crate) has_hidden_headers: bool,
 }
 
 /// One client per runtime: a client must not outlive the runtime that opened its connections.
@@ -35,14 +35,17 @@ impl Pool {
         let pool = Self::default();
         if !settings.disabled {
             let client = server::build(without_redirects(builder(settings)))?;
-            pool.insert(current_runtime(), Arc::new(Sender { client, is_custom: settings.http_client.is_some() }));
+            pool.insert(
+                current_runtime(),
+                Arc::new(Sender { client, has_hidden_headers: settings.has_hidden_headers }),
+            );
         }
         Ok(pool)
     }
 
     /// The client of the current runtime.
     pub(super) fn get(&self, settings: &Settings) -> reqwest::Result<Arc<Sender>> {
-        self.get_or_build(|| (builder(settings), settings.http_client.is_some()))
+        self.get_or_build(|| (builder(settings), settings.has_hidden_headers))
     }
 
     fn get_or_build(&self, builder: impl FnOnce() -> (reqwest::ClientBuilder, bool)) -> reqwest::Result<Arc<Sender>> {
@@ -50,8 +53,8 @@ impl Pool {
         if let Some(sender) = self.find(runtime) {
             return Ok(sender);
         }
-        let (builder, is_custom) = builder();
-        let sender = Arc::new(Sender { client: without_redirects(builder).build()?, is_custom });
+        let (builder, has_hidden_headers) = builder();
+        let sender = Arc::new(Sender { client: without_redirects(builder).build()?, has_hidden_headers });
         self.insert(runtime, sender.clone());
         Ok(sender)
     }
@@ -100,7 +103,7 @@ pub(crate) async fn last_hop<F: Future>(sent: F) -> F::Output {
     LAST_HOP.scope((), sent).await
 }
 
-/// Redirects are followed by this library: reqwest would carry the token wherever one leads.
+/// This library follows redirects itself: reqwest would carry the token wherever one leads.
 fn without_redirects(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
     builder.redirect(Policy::custom(|attempt| {
         if LAST_HOP.try_with(|()| ()).is_ok() { attempt.error(TooManyRedirects) } else { attempt.stop() }

@@ -35,7 +35,7 @@ pub struct ConfigBuilder {
     pub(super) open_timeout: Duration,
     pub(super) renew_before: Duration,
     pub(super) http_client: Option<Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>>,
-    pub(super) default_headers: HeaderMap,
+    pub(super) default_headers: Option<HeaderMap>,
     pub(super) max_redirects: usize,
     pub(super) request_timeout: Option<Duration>,
     pub(super) body_limit: usize,
@@ -59,7 +59,7 @@ impl ConfigBuilder {
             open_timeout: OPEN_TIMEOUT,
             renew_before: RENEW_BEFORE,
             http_client: None,
-            default_headers: HeaderMap::new(),
+            default_headers: None,
             max_redirects: MAX_REDIRECTS,
             request_timeout: None,
             body_limit: BODY_LIMIT,
@@ -68,7 +68,8 @@ impl ConfigBuilder {
         }
     }
 
-    /// Fills the fields that are not set yet; none if OTAS is disabled, as the variables may be wrong then.
+    /// Fills the fields that are not set yet. Reads nothing if OTAS is disabled, because the
+    /// variables may then be invalid.
     pub(crate) fn variables(mut self) -> Result<Self> {
         let variables = self.variables.clone();
         if variables.disabled()? {
@@ -95,7 +96,7 @@ impl ConfigBuilder {
         Ok(self)
     }
 
-    /// Replaces the variables of the same meaning by the manifest's values.
+    /// Sets the manifest's values, replacing those of the corresponding variables.
     pub(crate) fn manifest(mut self, manifest: Manifest) -> Self {
         self.keys = manifest.agent_key.map(KeyOrigin::Fixed).into_iter().collect();
         self.project_id = manifest.project_id.filter(|given| !given.value.is_empty());
@@ -103,11 +104,12 @@ impl ConfigBuilder {
         self
     }
 
-    /// Reads the given pairs in place of the environment; the names are those of [`Config`](crate::Config).
+    /// Reads the given pairs in place of the environment.
     ///
-    /// A field that is set on the builder wins over its pair, in whichever order they are given, and
-    /// [sensitive headers](Self::sensitive_headers) add up. The last pair of a name counts. The
-    /// environment is not read at all: `OTAS_DISABLED`, too, comes from the pairs alone.
+    /// The names are those of [`Config`](crate::Config). A field that is set on the builder takes
+    /// precedence over its pair, in whichever order they are given, and [sensitive
+    /// headers](Self::sensitive_headers) add up. If a name repeats, the last pair counts. The
+    /// environment is not read at all: even `OTAS_DISABLED` comes only from the pairs.
     ///
     /// ```
     /// # fn main() -> otas::Result<()> {
@@ -144,8 +146,8 @@ impl ConfigBuilder {
 
     /// Sets a function that returns the agent key.
     ///
-    /// It is called when the configuration is built, and again when the key is rejected. It may
-    /// block, because it then runs on one of the library's own threads.
+    /// It is called when the configuration is built, and again, on one of the library's own
+    /// threads, when the key is rejected. It may block.
     pub fn agent_key_provider<F>(mut self, provider: F) -> Self
     where
         F: Fn() -> Result<String, Box<dyn std::error::Error + Send + Sync>> + Send + Sync + 'static,
@@ -188,7 +190,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets the token of the user on whose behalf sessions and events are read back.
+    /// Sets the user token, with which sessions and events are read back.
     ///
     /// Default: none. Nothing can be read back.
     pub fn user_token(mut self, token: impl Into<String>) -> Self {
@@ -198,7 +200,8 @@ impl ConfigBuilder {
 
     /// Adds headers whose values are masked in events, as comma-separated names.
     ///
-    /// They extend the built-in list. May be called several times.
+    /// They extend the [built-in list](crate::event::redaction). Parameters and keys with these
+    /// names are masked, too. May be called several times.
     pub fn sensitive_headers(mut self, names: impl Into<String>) -> Self {
         self.sensitive_headers.push(Setting::field(names, "sensitive_headers"));
         self
@@ -212,9 +215,9 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets the time limit for opening a session, from the first wait to the last byte.
+    /// Sets the time limit for opening a session, up to the last byte of the response.
     ///
-    /// It includes queueing behind other sessions and connecting. Default: 10 seconds.
+    /// It includes waiting for other sessions to open, and connecting. Default: 10 seconds.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
         self.open_timeout = timeout;
         self
@@ -228,10 +231,10 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets how the client for your own requests is built.
+    /// Sets how the HTTP client for your requests is built.
     ///
     /// This is a function because each tokio runtime gets a client of its own: a
-    /// [`reqwest::Client`] hangs or fails when it outlives the runtime that opened its connections.
+    /// [`reqwest::Client`] hangs or fails if it outlives the runtime that opened its connections.
     ///
     /// * A redirect policy set here is replaced. This library follows redirects itself, hop by hop
     ///   ([`max_redirects`](Self::max_redirects)), because reqwest would carry the token to
@@ -240,9 +243,11 @@ impl ConfigBuilder {
     ///   [`request_timeout`](Self::request_timeout) to limit the whole chain.
     /// * Default headers set here cannot be seen by this library. Set them with
     ///   [`default_headers`](Self::default_headers) instead: they are then part of the log, and
-    ///   credentials among them are removed when a redirect leads to another host. If this function
-    ///   is set, credential headers (`Authorization`, `Cookie`, ...) are sent empty to that host,
-    ///   so that a client that adds them by itself cannot leak them.
+    ///   credentials among them are removed when a redirect leads to another host. Never set a
+    ///   header of OTAS here: it would be sent to every host.
+    /// * Because this function may set credentials, a redirect to another host is sent with empty
+    ///   `Authorization`, `Cookie` and similar headers, which replace them. If it sets none, say so
+    ///   by calling `default_headers`, if only with an empty map; the headers are then left out.
     ///
     /// Default: [`reqwest::Client::builder`].
     ///
@@ -258,10 +263,10 @@ impl ConfigBuilder {
         self
     }
 
-    /// Adds headers that are sent with every request of yours.
+    /// Adds headers that are sent with each of your requests.
     ///
-    /// A header of the request itself takes precedence. Credentials among them are left out when a
-    /// redirect leads to another host. Of a name that is added again, the last values count.
+    /// A header that is set on the request takes precedence. Credentials among them are left out
+    /// when a redirect leads to another host. Adding a name again replaces its values.
     ///
     /// Default: none.
     ///
@@ -274,28 +279,29 @@ impl ConfigBuilder {
     /// let builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, token)]));
     /// ```
     pub fn default_headers(mut self, headers: HeaderMap) -> Self {
-        self.default_headers.extend(headers);
+        self.default_headers.get_or_insert_default().extend(headers);
         self
     }
 
-    /// Sets how many redirects a request of yours may follow.
+    /// Sets how many redirects each of your requests may follow.
     ///
-    /// One more is an error of kind [`is_redirect`](reqwest::Error::is_redirect). With 0, the
-    /// redirect itself is the response. Default: 10, as in reqwest.
+    /// One more is an error ([`is_redirect`](reqwest::Error::is_redirect)). With 0, the redirect
+    /// itself is the response. Default: 10, as in reqwest.
     pub fn max_redirects(mut self, max: usize) -> Self {
         self.max_redirects = max;
         self
     }
 
-    /// Sets the time limit for a request of yours.
+    /// Sets the time limit for each of your requests.
     ///
-    /// It includes redirects and the response body. A timeout of the request itself takes precedence. Default: none.
+    /// It includes redirects and the response body. A timeout that is set on the request takes
+    /// precedence. Default: none.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = Some(timeout);
         self
     }
 
-    /// Sets how many bytes of each text-like body an event keeps, at most 102,400.
+    /// Sets how many bytes of each textual body an event keeps, at most 102,400.
     ///
     /// It applies to the request and the response separately; 0 keeps no bodies. Default: 16,384.
     pub fn body_limit(mut self, bytes: usize) -> Self {
@@ -306,9 +312,9 @@ impl ConfigBuilder {
     /// Sets a function that sees each event, already redacted, before it is sent.
     ///
     /// It may edit the event, or drop it by returning `None`. It runs on one of the library's own
-    /// threads: while it blocks, only delivery waits; if it panics, the event is dropped.
+    /// threads: if it blocks, only delivery waits; if it panics, the event is dropped.
     ///
-    /// Default: events are sent unchanged.
+    /// Default: none; events are sent unchanged.
     pub fn on_event<F>(mut self, hook: F) -> Self
     where
         F: Fn(Event) -> Option<Event> + Send + Sync + 'static,
@@ -317,7 +323,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets a clock and a process id that a test controls. Default: the real ones.
+    /// Sets the clock and process id, for tests. Default: the real ones.
     #[cfg(feature = "test-util")]
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();

@@ -77,7 +77,7 @@ impl KeySource {
 
     /// Re-reads the key and returns whether it has changed. May block.
     ///
-    /// On failure the last one stays in use.
+    /// On failure, the last key stays in use.
     pub(crate) fn reread(&self) -> bool {
         if !self.can_change() {
             return false;
@@ -102,12 +102,12 @@ impl KeySource {
         }
     }
 
-    /// Notes that a server accepted the key.
+    /// Records that a server accepted the key.
     pub(crate) fn accepted(&self) {
         self.0.warned_rejected.reset();
     }
 
-    /// Notes that a server rejected the key and there is no other.
+    /// Records that a server rejected the key and there is no other.
     ///
     /// Warns once, until a key is accepted.
     pub(crate) fn rejected(&self, error: &Error) {

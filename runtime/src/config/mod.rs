@@ -29,14 +29,14 @@ use sources::{Env, Manifest};
 /// | variable | field | meaning | default |
 /// | --- | --- | --- | --- |
 /// | `OTAS_AGENT_KEY` | [`agent_key`](ConfigBuilder::agent_key) | the agent key | required, unless the next is set |
-/// | `OTAS_AGENT_KEY_FILE` | [`agent_key_file`](ConfigBuilder::agent_key_file) | a file that holds the agent key; re-read before each session and when the key is rejected | required, unless the previous is set |
+/// | `OTAS_AGENT_KEY_FILE` | [`agent_key_file`](ConfigBuilder::agent_key_file) | a file that holds the agent key; re-read before each session and when the key is rejected | none |
 /// | `OTAS_PROJECT_DOMAIN` | [`project_domain`](ConfigBuilder::project_domain) | comma-separated base URLs that get the token ([`ProjectDomain`]) | empty, with a warning |
 /// | `OTAS_PROJECT_ID` | [`project_id`](ConfigBuilder::project_id) | the project's id; required for reading back | derived from the agent key |
 /// | `OTAS_UASAM_URL` | [`uasam_url`](ConfigBuilder::uasam_url) | where sessions are opened | `http://localhost:8000` |
 /// | `OTAS_BRAIN_URL` | [`brain_url`](ConfigBuilder::brain_url) | where calls are logged | `http://localhost:8002` |
 /// | `OTAS_DISABLED` | (always read) | `true`, `1`, `yes` or `on`: no session, no request, no thread | enabled |
-/// | `OTAS_SENSITIVE_HEADERS` | [`sensitive_headers`](ConfigBuilder::sensitive_headers) | more headers to mask in events, as comma-separated names | the built-in list |
-/// | `OTAS_USER_TOKEN` | [`user_token`](ConfigBuilder::user_token) | a user's token, required for reading back | none |
+/// | `OTAS_SENSITIVE_HEADERS` | [`sensitive_headers`](ConfigBuilder::sensitive_headers) | comma-separated names of more headers to mask in events | the built-in list |
+/// | `OTAS_USER_TOKEN` | [`user_token`](ConfigBuilder::user_token) | the user token; required for reading back | none |
 ///
 /// ```
 /// # fn main() -> otas::Result<()> {
@@ -66,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) renew_before: Duration,
     pub(crate) http_client: Option<Arc<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>>,
     pub(crate) default_headers: HeaderMap,
+    /// `http_client` may set default headers of its own, which cannot be inspected.
+    pub(crate) has_hidden_headers: bool,
     pub(crate) max_redirects: usize,
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) body_limit: usize,
@@ -74,28 +76,29 @@ pub(crate) struct Settings {
 }
 
 impl Config {
-    /// Returns a builder with the default of each field.
+    /// Returns a builder with the defaults of all fields.
     ///
-    /// It reads no variable but `OTAS_DISABLED`, by which operators can always disable OTAS.
+    /// The only variable it reads is `OTAS_DISABLED`, so that operators can always disable OTAS.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::new(Env::from_process())
     }
 
-    /// Reads the variables of the table above from the environment.
+    /// Reads the variables in the table above from the environment.
     ///
     /// No `.env` file is loaded.
     ///
     /// # Errors
     ///
-    /// [`is_config`](crate::Error::is_config): a variable is missing or wrong.
+    /// [`is_config`](crate::Error::is_config): a variable is missing or invalid.
     pub fn from_env() -> Result<Self> {
         ConfigBuilder::new(Env::from_process()).variables()?.build()
     }
 
     /// Reads the given pairs as if they were the environment.
     ///
-    /// For tests, and for settings that are kept elsewhere. The last pair of a name counts, and the
-    /// environment itself is not read. [`ConfigBuilder::vars`] combines pairs with other settings.
+    /// For tests, and for settings that are kept elsewhere. If a name repeats, the last pair
+    /// counts. The environment itself is not read. [`ConfigBuilder::vars`] combines pairs with
+    /// other settings.
     ///
     /// ```
     /// let vars = [("OTAS_AGENT_KEY", "agent_a_b"), ("OTAS_PROJECT_DOMAIN", "api.example.com")];
@@ -113,13 +116,13 @@ impl Config {
 
     /// Reads `OtasAgentManifest.md`, the file that OTAS hands to operators.
     ///
-    /// The project id, the agent key and the project domain come from it, every other setting from
-    /// the environment.
+    /// The project id, the agent key and the project domain come from the file, and every other
+    /// setting from the environment.
     ///
     /// # Errors
     ///
     /// [`is_config`](crate::Error::is_config): the file cannot be read, one of its lines is
-    /// missing, duplicated or wrong, or a variable is wrong.
+    /// missing, duplicated or invalid, or a variable is invalid.
     pub fn from_manifest(path: impl AsRef<Path>) -> Result<Self> {
         let variables = Env::from_process();
         let builder = ConfigBuilder::new(variables.clone()).variables()?;
@@ -218,7 +221,7 @@ mod tests {
 
     #[test]
     fn debug_shows_the_names_of_default_headers_only() {
-        // Not marked sensitive, as is easily forgotten.
+        // Not marked sensitive, which is easily forgotten.
         let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("hunter2"))]);
         let builder = builder().default_headers(headers);
         let shown = format!("{builder:?} {:?}", builder.clone().build().unwrap());

@@ -28,7 +28,7 @@ impl Setting {
     }
 }
 
-/// Looks up variables. The only access to the process environment, so that tests can replace it.
+/// Looks up variables. This is the only access to the environment, so that tests can replace it.
 #[derive(Clone)]
 pub(crate) struct Env(Arc<LookUp>);
 
@@ -104,7 +104,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Stores the value of a labelled line and ignores any other.
+    /// Stores the value of a labeled line; ignores other lines.
     fn parse_line(&mut self, line: &str, origin: &str) -> Result<()> {
         let Some((label, rest)) = split_label(line) else { return Ok(()) };
         let slot = match label {

@@ -40,7 +40,7 @@ impl ConfigBuilder {
         Ok(Config(Arc::new(settings)))
     }
 
-    /// Returns the first mistake; if `disabled`, defaults replace mistakes instead.
+    /// Fails with the first mistake; if `disabled`, uses defaults in place of invalid values.
     fn check(self, disabled: bool) -> Result<Settings> {
         let key = if disabled { None } else { Some(self.key()?) };
         unless(disabled, self.numbers())?;
@@ -57,8 +57,9 @@ impl ConfigBuilder {
             connect_timeout: self.connect_timeout,
             open_timeout: self.open_timeout,
             renew_before: self.renew_before,
+            has_hidden_headers: self.http_client.is_some() && self.default_headers.is_none(),
             http_client: self.http_client,
-            default_headers: self.default_headers,
+            default_headers: self.default_headers.unwrap_or_default(),
             max_redirects: self.max_redirects,
             request_timeout: self.request_timeout,
             body_limit: self.body_limit,
@@ -113,7 +114,7 @@ impl ConfigBuilder {
     }
 }
 
-/// Ignores a mistake if `disabled`: it must not keep the program from starting.
+/// Ignores a mistake if `disabled`, because it must not keep the program from starting.
 fn unless<T: Default>(disabled: bool, checked: Result<T>) -> Result<T> {
     checked.or_else(|error| if disabled { Ok(T::default()) } else { Err(error) })
 }
@@ -139,7 +140,7 @@ fn base_url(given: Option<Setting>, default: &str, disabled: bool) -> Result<Url
     }
 }
 
-/// Appends a slash to the path if there is none, so that paths can be appended.
+/// Ends the path with a slash, so that paths can be appended.
 fn parse_base_url(given: &Setting) -> Result<Url> {
     let wrong = |problem: &str| Kind::config(&given.origin, problem, "write it like `https://otas.example.com`");
     let text = given.value.trim();

@@ -1,4 +1,4 @@
-//! The default client of the process, and the end of a program: what is queued is delivered first.
+//! The default client of the process, and delivery of queued events before a program exits.
 
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ use crate::warn;
 static GLOBAL: OnceCell<Client> = OnceCell::new();
 static LAST_FAILURE: Mutex<Option<Failure>> = Mutex::new(None);
 
-/// How long the end of a program waits for undelivered events.
+/// How long a program waits for undelivered events before it exits.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// On top of it, for the library's thread to report that the time is up.
+/// Added to [`EXIT_TIMEOUT`], so that the library's thread can report that the time is up.
 const EXIT_MARGIN: Duration = Duration::from_millis(500);
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(30) };
 
@@ -39,20 +39,20 @@ pub(crate) fn ambient() -> Result<Client> {
 }
 
 /// Whether there is nothing to do at all: outside every scope, with a default client that is
-/// disabled. Touches no reference count, so that an annotated call costs next to nothing then.
+/// disabled. Touches no reference count, so that an annotated call then costs next to nothing.
 #[inline]
 pub(crate) fn is_off() -> bool {
     GLOBAL.get().is_some_and(Client::is_disabled) && !Scope::is_set()
 }
 
-/// Makes `client` the default of the process.
+/// Makes `client` the default client of the process.
 ///
 /// The default client is the one the attribute and [`http`](crate::http) use unless an enclosing
 /// scope or an argument names another. Without `init`, it is built from the environment on first
 /// use.
 ///
-/// Dropping the returned guard delivers what is still queued, waiting for at most 5 seconds; keep
-/// it until the end of `main`. An annotated `main` does the same on its own.
+/// Dropping the returned guard delivers the events that are still queued, waiting for at most 5
+/// seconds; keep it until the end of `main`. An annotated `main` does the same by itself.
 ///
 /// ```
 /// # fn main() -> otas::Result<()> {
@@ -70,28 +70,29 @@ pub fn init(client: Client) -> Result<FlushGuard> {
         Error::config(
             "`otas::init`",
             "there is a default client already",
-            "call it once, before the first session and request",
+            "call it once, before the first session or request",
         )
     })?;
     Ok(FlushGuard { client })
 }
 
-/// Delivers what is queued when it is dropped; returned by [`init`].
+/// Delivers queued events when it is dropped; returned by [`init`].
 #[derive(Debug)]
-#[must_use = "dropping it delivers what is queued: bind it to a name, as in `let _guard = ..`"]
+#[must_use = "dropping it delivers queued events: bind it to a name, as in `let _guard = ..`"]
 pub struct FlushGuard {
     client: Client,
 }
 
 impl Drop for FlushGuard {
-    /// Blocks this thread for at most 5 seconds: the program is about to end.
+    /// Blocks the current thread for about 5 seconds at most, as the program is about to exit.
     fn drop(&mut self) {
         let (sender, receiver) = mpsc::channel();
         let client = self.client.clone();
         let flush = async move {
             let _ = sender.send(client.flush(EXIT_TIMEOUT).await);
         };
-        if self.client.spawn_if_connected(flush) {
+        if let Some(connection) = self.client.connected() {
+            connection.runtime.spawn(flush);
             // Without a report in time the thread is stuck, and nothing was delivered since.
             let stuck = |_| Undelivered::from_count(self.client.stats().pending);
             report(receiver.recv_timeout(EXIT_TIMEOUT + EXIT_MARGIN).unwrap_or_else(stuck));
@@ -99,9 +100,10 @@ impl Drop for FlushGuard {
     }
 }
 
-/// [`Client::flush`] of the default client: that of the task, else that of the process.
+/// Flushes the default client; see [`Client::flush`].
 ///
-/// Returns `Ok` at once if there is none yet.
+/// That is the client of the enclosing scope, or else that of the process. Returns `Ok` at once if
+/// there is neither yet.
 ///
 /// # Errors
 ///
@@ -113,9 +115,10 @@ pub async fn flush(timeout: Duration) -> Result<(), Undelivered> {
     }
 }
 
-/// [`Client::shutdown`] of the default client: that of the task, else that of the process.
+/// Shuts down the default client; see [`Client::shutdown`].
 ///
-/// Returns `Ok` at once if there is none yet.
+/// That is the client of the enclosing scope, or else that of the process. Returns `Ok` at once if
+/// there is neither yet.
 ///
 /// # Errors
 ///
@@ -127,7 +130,7 @@ pub async fn shutdown(timeout: Duration) -> Result<(), Undelivered> {
     }
 }
 
-/// What an annotated `main` does before it returns.
+/// Called by an annotated `main` before it returns.
 pub(crate) async fn flush_at_exit(client: Option<Client>) {
     if let Some(client) = client.or_else(existing) {
         report(client.flush(EXIT_TIMEOUT).await);
@@ -136,7 +139,11 @@ pub(crate) async fn flush_at_exit(client: Option<Client>) {
 
 fn report(flushed: Result<(), Undelivered>) {
     if let Err(undelivered) = flushed {
-        warn::emit(&format!("at program exit, {undelivered} by calling `otas::flush` first"));
+        let count = undelivered.count();
+        let events = if count == 1 { "1 event was" } else { &format!("{count} events were") };
+        warn::emit(&format!(
+            "{events} not delivered before the program ended; call `otas::flush` with a longer timeout at its end"
+        ));
     }
 }
 
@@ -161,7 +168,7 @@ fn global() -> Result<Client> {
         let failures = last.as_ref().map_or(0, |failure| failure.failures).saturating_add(1);
         Failure { error: error.clone(), failures, until: now + BACKOFF.delay(failures) }
     });
-    drop(last); // a warning runs the subscriber's code, which may come back here
+    drop(last); // a warning runs the subscriber's code, which may call this function again
     match &built {
         Ok(client) => client.warn_of_doubtful_settings(),
         Err(error) => warn::emit(&format!("no session is opened: {error:#}")),

@@ -1,4 +1,4 @@
-//! What is current in a task: the session or client, the process-wide default, and ways to carry them elsewhere.
+//! The session or client that is current in a task, the default client, and propagation.
 
 pub(crate) mod global;
 pub(crate) mod propagate;
@@ -8,7 +8,7 @@ pub mod tower;
 
 pub(crate) use scope::Scope;
 
-/// The body of an annotated function is about to run in `scope`.
+/// Called when the body of an annotated function is about to run in `scope`.
 pub(crate) fn on_enter(scope: &Scope) {
     #[cfg(feature = "tower")]
     tower::fill_slot(scope);

@@ -1,4 +1,4 @@
-//! Carries a session to where a task-local is lost: spawned tasks, threads, streams, and response bodies.
+//! Carries a session to spawned tasks, threads, streams and response bodies.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,12 +15,12 @@ use crate::session::Session;
 
 /// Attaches a session to a future, a stream, or a response body.
 ///
-/// Whatever is done inside belongs to the session, wherever it is polled. The value is dropped
-/// inside the session, too.
+/// Whatever is done inside belongs to the session, wherever it is polled. The value is also dropped
+/// inside the session.
 ///
 /// A session is current in a task: across `.await`, `join!`, `select!`, `timeout`,
 /// `buffer_unordered` and `FuturesUnordered`, but not in the tasks and threads that the task
-/// starts. Each of these looks right and loses the session:
+/// starts. Each of these looks right but loses the session:
 ///
 /// ```no_run
 /// # async fn call() {} fn compute() {}
@@ -51,8 +51,8 @@ use crate::session::Session;
 /// # }
 /// ```
 ///
-/// A server polls the **body of a response** after the handler has returned. The layer of the
-/// feature `tower` keeps the session for it. Without the layer, wrap the stream that the body is
+/// A server polls the **body of a response** after the handler has returned. The feature `tower`
+/// has a layer that keeps the session for it. Without the layer, wrap the stream that the body is
 /// made of:
 ///
 /// ```
@@ -71,14 +71,15 @@ use crate::session::Session;
 /// ```
 ///
 /// Behind a **`tower` buffer**, the inner service's `call` runs in a task of the buffer, but the
-/// future it returns is polled by the caller: read the session there. An **SDK that sends from
-/// tasks of its own** gets a client [bound to the session](crate::http::Client::bound_to).
+/// future it returns is polled by the caller: read the session there. Give an **SDK that sends from
+/// tasks of its own** a client that is [bound to the session](crate::http::Client::bound_to).
 ///
-/// The session stays open as long as anything holds it. If OTAS is disabled, and outside every
-/// session, nothing is attached.
+/// The session stays open as long as anything holds it. Nothing is attached outside every session,
+/// or if OTAS is disabled.
 pub trait SessionExt: Sized {
-    /// Attaches the session that is current when this is called. Does nothing outside every
-    /// session.
+    /// Attaches the session that is current when this is called.
+    ///
+    /// Does nothing outside every session.
     fn in_current_session(self) -> InSession<Self> {
         InSession { inner: Some(self), scope: Scope::try_current() }
     }
@@ -101,7 +102,7 @@ impl<T> InSession<T> {
 pin_project! {
     /// A value with a session attached; returned by [`SessionExt`].
     ///
-    /// A [`Future`], a [`Stream`] or an [`http_body::Body`] if the value is one.
+    /// It is a [`Future`], a [`Stream`] or an [`http_body::Body`] if the value is one.
     #[derive(Debug)]
     #[must_use = "futures and streams do nothing unless polled"]
     pub struct InSession<T> {
@@ -123,7 +124,7 @@ pin_project! {
 /// Polls the inner value in the attached scope.
 fn within<T, R>(wrapper: Pin<&mut InSession<T>>, poll: impl FnOnce(Pin<&mut T>) -> Poll<R>) -> Poll<R> {
     let this = wrapper.project();
-    // The inner value is there until the wrapper is dropped.
+    // The inner value exists until the wrapper is dropped.
     let Some(inner) = this.inner.as_pin_mut() else {
         return Poll::Pending;
     };
@@ -173,9 +174,9 @@ where
     }
 }
 
-/// [`tokio::spawn`] with the current session attached.
+/// Like [`tokio::spawn`], but attaches the current session to the task.
 ///
-/// Outside every session it is exactly `tokio::spawn`.
+/// Outside every session, it is exactly `tokio::spawn`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -188,7 +189,7 @@ where
 ///
 /// # Panics
 ///
-/// Panics outside a tokio runtime, as tokio's own does.
+/// Panics outside a tokio runtime, like `tokio::spawn`.
 #[track_caller]
 #[expect(clippy::disallowed_methods, reason = "the one place that calls tokio::spawn: it attaches the session")]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
@@ -199,13 +200,13 @@ where
     tokio::spawn(future.in_current_session())
 }
 
-/// [`tokio::task::spawn_blocking`] with the current session attached.
+/// Like [`tokio::task::spawn_blocking`], but runs the closure in the current session.
 ///
-/// Outside every session it is exactly `spawn_blocking`.
+/// Outside every session, it is exactly `tokio::task::spawn_blocking`.
 ///
 /// # Panics
 ///
-/// Panics outside a tokio runtime, as tokio's own does.
+/// Panics outside a tokio runtime, like `tokio::task::spawn_blocking`.
 #[track_caller]
 pub fn spawn_blocking<F, R>(work: F) -> JoinHandle<R>
 where

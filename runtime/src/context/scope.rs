@@ -18,7 +18,7 @@ tokio::task_local! {
 pub(crate) enum Scope {
     /// A session, and with it its client.
     Session(Session),
-    /// No session, because it could not be opened or none was asked for. An outer session is
+    /// No session, because it could not be opened or none was requested. An outer session is
     /// masked; the client is remembered.
     Client(Client),
     /// Neither.
@@ -26,20 +26,21 @@ pub(crate) enum Scope {
 }
 
 impl Session {
-    /// The session of the current task.
+    /// Returns the session of the current task.
     ///
-    /// `None` outside every session, if the session could not be opened, and if OTAS is disabled.
+    /// Returns `None` outside every session, if the session could not be opened, or if OTAS is
+    /// disabled.
     ///
-    /// A session is current inside the annotated function, [`scope`](Self::scope) and
+    /// A session is current inside an annotated function, [`scope`](Self::scope) and
     /// [`in_scope`](Self::in_scope), across every `.await`, `join!`, `select!` and `timeout` in
     /// them. It is **not** current in tasks and threads they start (`tokio::spawn`,
     /// `spawn_blocking`, `std::thread`), nor in a response body that a server polls after the
     /// handler has returned. [`SessionExt`](crate::SessionExt) carries it there.
     ///
     /// If OTAS is disabled (`OTAS_DISABLED`), annotated functions run as if they had no attribute
-    /// and do not evaluate their meta, requests go out without a token, [`Client::open`] returns an
-    /// error of its own kind ([`is_disabled`](crate::Error::is_disabled)), `flush` and `shutdown`
-    /// return at once, and no thread is started.
+    /// and do not evaluate their meta, requests go out without a token, [`Client::open`] fails with
+    /// an error of its own kind ([`is_disabled`](crate::Error::is_disabled)), `flush` and
+    /// `shutdown` return at once, and no thread is started.
     pub fn current() -> Option<Self> {
         match Scope::current() {
             Scope::Session(session) => Some(session),
@@ -47,7 +48,9 @@ impl Session {
         }
     }
 
-    /// Runs a future with this session current. The future is dropped inside the session, too.
+    /// Runs a future with this session current.
+    ///
+    /// The future is also dropped inside the session.
     pub async fn scope<F: Future>(&self, future: F) -> F::Output {
         Scope::Session(self.clone()).wrap(future).await
     }
@@ -59,10 +62,10 @@ impl Session {
 }
 
 impl Client {
-    /// Runs a future with this client as the default, for the attribute and for
-    /// [`http`](crate::http).
+    /// Runs a future with this client as the default client.
     ///
-    /// An outer session is not current inside. This is how parallel tests stay isolated.
+    /// The attribute and [`http`](crate::http) use it inside. An outer session is not current
+    /// there. This isolates tests that run in parallel.
     pub async fn scope<F: Future>(&self, future: F) -> F::Output {
         Scope::Client(self.clone()).wrap(future).await
     }
@@ -81,8 +84,8 @@ impl Scope {
         drop(CURRENT.scope(self, OnDrop(Some(f))));
     }
 
-    /// Wraps a future so that it is polled and dropped inside; if the thread has no locals any
-    /// more, it is dropped outside.
+    /// Wraps a future so that it is polled and dropped inside. If the thread's locals are already
+    /// gone, it is dropped outside.
     pub(crate) fn wrap<F: Future>(self, future: F) -> TaskLocalFuture<Self, F> {
         CURRENT.scope(self, future)
     }
@@ -115,7 +118,7 @@ impl Scope {
             .flatten()
     }
 
-    /// Whether both are the same session, or both are none.
+    /// Whether both are the same session, or neither is a session.
     #[cfg(feature = "tower")]
     pub(crate) fn same_session(&self, other: &Self) -> bool {
         match (self, other) {

@@ -21,7 +21,7 @@ tokio::task_local! {
     static SLOT: Slot;
 }
 
-/// Keeps the session of an annotated handler current until its response has been sent.
+/// Keeps a handler's session current until its response has been sent.
 ///
 /// A server polls a response body after the handler has returned. Under this layer the body is
 /// polled and dropped in the handler's session; the handler itself needs no change.
@@ -54,11 +54,12 @@ tokio::task_local! {
 ///
 /// Size hints and trailers are passed on: a response of known length keeps its `content-length`.
 ///
-/// * If the handler is not annotated and calls one annotated function, the body belongs to the
-///   session of that function.
-/// * If it calls several in sequence, the body belongs to none of them, and a warning is emitted.
-///   Choose one with [`in_current_session`](crate::SessionExt::in_current_session) on the stream.
-/// * If no annotated function ran, or OTAS is disabled, the body is left alone.
+/// * If the handler is not annotated and calls one annotated function, the body belongs to that
+///   function's session.
+/// * If it calls several in sequence, the body belongs to none of their sessions, and a warning is
+///   logged. Choose one with [`in_current_session`](crate::SessionExt::in_current_session) on the
+///   stream.
+/// * If no annotated function ran, or OTAS is disabled, the body is left unchanged.
 ///
 /// The layer has to run in the task that polls the handler: put it inside a `tower::buffer`, not
 /// around it. Upgraded connections (web sockets) are tasks of their own: attach the session there
@@ -81,7 +82,7 @@ impl<S> Layer<S> for SessionLayer {
     }
 }
 
-/// The service under a [`SessionLayer`].
+/// The service that [`SessionLayer`] produces.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionService<S> {
     inner: S,
@@ -140,8 +141,8 @@ impl<F> fmt::Debug for ResponseFuture<F> {
 struct Slot(Arc<Inner>);
 
 struct Inner {
-    /// What was current around the service. A call that sees something else was made by another
-    /// annotated one.
+    /// The scope around the service. An annotated call that sees another scope is nested in
+    /// another annotated call.
     outer: Scope,
     content: Mutex<Content>,
 }

@@ -1,4 +1,5 @@
 //! Turns a captured call into the request body for Brain: build, redact, run the hook, encode.
+//!
 //! Panics are caught and counted.
 
 use std::fmt;
@@ -60,7 +61,7 @@ fn catch<T>(run: impl FnOnce() -> T, on_panic: Reason) -> Result<T, Reason> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|_| on_panic)
 }
 
-/// The keys that were current of late. A call that was captured before a key was replaced may
+/// The keys that were in use recently. A call that was captured before a key was replaced may
 /// contain the old one, which is still a secret.
 #[derive(Default)]
 pub(crate) struct RecentKeys(Vec<HeaderValue>);

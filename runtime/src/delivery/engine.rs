@@ -1,5 +1,6 @@
-//! Delivery without a clock, a thread or a socket: accepts events, decides what to send, and
-//! handles the outcome.
+//! Accepts events, decides what to send, and handles the outcome.
+//!
+//! It has no clock, thread or socket of its own, so that tests can drive it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ impl Engine {
     }
 
     /// Accepts recorded events, drops expired ones, and follows commands. Returns whether delivery
-    /// goes on.
+    /// continues.
     pub(crate) fn accept(&mut self, now: Instant) -> bool {
         // Otherwise a completion, or the end of a pause or of the batch, comes first anyway.
         let listening = self.scheduler.has_capacity(now) && self.batch_end.is_none_or(|end| end <= now);

@@ -14,14 +14,14 @@ use super::encoder::Key;
 use super::queue::Envelope;
 use super::retry::Outcome;
 use crate::error::Result;
-use crate::server::{endpoint, plain_http};
+use crate::server::{endpoint, plain_http, read_body};
 use crate::wire;
 
 /// Brain's own responses are shorter.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 /// How long to wait for a response body; by then, the status is known.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longer waits that a server asks for are cut to this.
+/// The longest `Retry-After` that is respected; longer ones are shortened to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 pub(crate) type SendFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -83,7 +83,8 @@ async fn outcome_of(response: Response, key: Arc<dyn Key>, used_key: HeaderValue
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|value| parse_retry_after(value, SystemTime::now()));
     // Read even if the body does not matter, so that the connection can be reused.
-    let body = tokio::time::timeout(BODY_TIMEOUT, read_body(response)).await.unwrap_or_default();
+    let body = tokio::time::timeout(BODY_TIMEOUT, read_body(response, MAX_RESPONSE_BYTES)).await;
+    let body = body.ok().and_then(|read| read.ok().flatten()).unwrap_or_default();
     match status {
         StatusCode::CREATED => Outcome::Stored,
         StatusCode::UNAUTHORIZED => match wire::error_code(&body).as_deref() {
@@ -92,18 +93,6 @@ async fn outcome_of(response: Response, key: Arc<dyn Key>, used_key: HeaderValue
         },
         status => Outcome::Status { code: status.as_u16(), retry_after },
     }
-}
-
-/// Returns as much of the body as arrives, or nothing if it is too long to be Brain's.
-async fn read_body(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            return Vec::new();
-        }
-        body.extend_from_slice(&chunk);
-    }
-    body
 }
 
 /// Whether the key is no longer the one that was used. Reading it again may block, so that is done

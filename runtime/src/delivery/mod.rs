@@ -1,5 +1,6 @@
-//! Delivers finished calls to Brain. Callers enqueue them on any thread; a worker on a thread of its
-//! own encodes and sends them.
+//! Delivers finished calls to Brain.
+//!
+//! Callers enqueue them on any thread; a worker on a thread of its own encodes and sends them.
 
 mod encoder;
 mod engine;
@@ -32,7 +33,7 @@ use crate::sync::lock;
 /// Brain verifies each event with UASAM; two at a time keep a server with two cores busy.
 const MAX_IN_FLIGHT: usize = 2;
 
-/// Brain asks UASAM first, which may take it five seconds.
+/// Brain first verifies the event with UASAM, which may take five seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a shutdown waits for the worker to count the events that it gives up.
@@ -53,7 +54,7 @@ pub(crate) struct Delivery {
     queue: Arc<Queue>,
     threads: Threads,
     clock: Clock,
-    /// What the worker is started with, by the first event.
+    /// What the first event starts the worker with.
     unstarted: Mutex<Option<(Engine, Arc<dyn Exporter>)>>,
 }
 
@@ -102,7 +103,8 @@ impl Delivery {
         }
     }
 
-    /// Reports that UASAM accepted the agent key: if Brain rejects it later, that will pass.
+    /// Records that UASAM accepted the agent key, so that a later rejection by Brain is considered
+    /// temporary.
     pub(crate) fn key_worked(&self) {
         self.queue.set_key_worked();
     }
@@ -111,7 +113,7 @@ impl Delivery {
         self.queue.stats()
     }
 
-    /// Waits until the events recorded so far are delivered or dropped, and skips our own pauses.
+    /// Waits until the events recorded so far are delivered or dropped, skipping our own pauses.
     pub(crate) async fn flush(&self, timeout: Duration) -> Result<(), Undelivered> {
         let Some(watch) = self.queue.watch() else { return Ok(()) };
         self.queue.command(|commands| commands.flush = true);
@@ -156,7 +158,7 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// The error of a flush or a shutdown that reached its timeout.
+/// The error of a flush or shutdown that timed out.
 ///
 /// After [`flush`](crate::flush) the events are still pending, and may be delivered later. After
 /// [`shutdown`](crate::shutdown) they are dropped.
@@ -183,7 +185,7 @@ impl Undelivered {
         if count == 0 { Ok(()) } else { Err(Self { count }) }
     }
 
-    /// The number of events that were neither delivered nor dropped when the timeout ended.
+    /// Returns how many events were neither delivered nor dropped within the timeout.
     pub fn count(&self) -> u64 {
         self.count
     }

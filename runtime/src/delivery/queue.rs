@@ -109,7 +109,7 @@ impl Watch {
         let _ = self.done.await;
     }
 
-    /// Returns a function that counts the events still pending, which outlives the watch.
+    /// Returns a function, which may outlive the watch, that counts the events still pending.
     pub(crate) fn remaining(&self) -> impl Fn() -> u64 + Send + 'static {
         let remaining = self.remaining.clone();
         move || remaining.load(Ordering::Acquire)
@@ -165,8 +165,8 @@ impl Queue {
     /// Appends the queued events to `into`, oldest first, and returns the pending commands.
     ///
     /// `listening` asks to be woken by the next event. Waking costs the caller more than the rest
-    /// of the push, so the worker does not ask while it could not send anyway. It is not woken
-    /// after a call that returned events either, as more tend to follow.
+    /// of the push, so the worker does not ask while it could not send anyway. Nor is it woken
+    /// after a call that returned events, because more tend to follow.
     pub(crate) fn take(&self, into: &mut VecDeque<Queued>, listening: bool) -> Commands {
         let mut state = self.state();
         state.listening = listening && state.inbox.is_empty();
@@ -199,8 +199,8 @@ impl Queue {
         self.warnings.retried(reason);
     }
 
-    /// How large an event may become by encoding: as large as the queue has memory for, but never
-    /// so small that leaving out the bodies would not suffice.
+    /// The size limit for encoding an event: the memory that the queue has left, but always enough
+    /// for an event without its bodies.
     pub(crate) fn max_event_bytes(&self, ticket: Ticket) -> usize {
         let others = self.state().stats.bytes.saturating_sub(ticket.weight);
         usize::try_from(MAX_BYTES.saturating_sub(others))
@@ -290,7 +290,7 @@ impl State {
         });
     }
 
-    /// Why an event of this weight cannot be queued, if so.
+    /// Why an event of this weight cannot be queued; `None` if it can.
     fn check(&self, weight: u64) -> Option<Reason> {
         if self.closed {
             return Some(Reason::Shutdown);

@@ -1,12 +1,13 @@
-//! Decides what to do with an event after each attempt to send it, and when to try again: pure
-//! functions of the outcome, the history, the time and a random number.
+//! Decides what to do with an event after each attempt to send it, and when to try again.
+//!
+//! All of it is pure functions of the outcome, the history, the time and a random number.
 
 use std::time::{Duration, Instant};
 
 use super::stats::Reason;
 use crate::backoff::Backoff;
 
-/// Older events are dropped.
+/// The age at which an event is dropped.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 /// Outlasts the second for which Brain rejects a new token if UASAM's clock is ahead of its own.
 pub(crate) const TOKEN_PAUSE: Duration = Duration::from_millis(1_500);
@@ -21,7 +22,7 @@ pub(crate) enum Outcome {
     Stored,
     /// Any other status.
     Status { code: u16, retry_after: Option<Duration> },
-    /// The agent key was rejected. `changed` if reading it again gave a different one.
+    /// The agent key was rejected; `changed` if reading it again gave a different one.
     KeyRefused { changed: bool },
     /// The session token was rejected.
     TokenRejected,
@@ -39,7 +40,7 @@ pub(crate) struct History {
     pub(crate) attempts: u32,
     no_response: u32,
     server_errors: u32,
-    token_refused: u32,
+    token_rejected: u32,
     key_changed: u32,
 }
 
@@ -64,7 +65,7 @@ pub(crate) enum Wait {
     Backoff,
     /// A pause whose length has a reason, so that not even a flush cuts it short.
     Fixed(Duration),
-    /// What the server asked for, but no less than our own backoff. Not cut short either.
+    /// What the server asked for, but at least our backoff. A flush does not cut it short.
     AtLeast(Duration),
 }
 
@@ -85,7 +86,7 @@ pub(crate) fn classify(outcome: &Outcome, history: &mut History, key_worked: boo
         Outcome::KeyRefused { .. } => Action::Drop(Reason::KeyRefused),
         Outcome::NoResponse if increment(&mut history.no_response) < MAX_ATTEMPTS => outage(None, Reason::NoResponse),
         Outcome::NoResponse => Action::Drop(Reason::NoResponse),
-        Outcome::TokenRejected if increment(&mut history.token_refused) < MAX_ATTEMPTS => {
+        Outcome::TokenRejected if increment(&mut history.token_rejected) < MAX_ATTEMPTS => {
             Action::Retry { wait: Wait::Fixed(TOKEN_PAUSE), outage: false, reason: Reason::TokenRejected }
         }
         Outcome::TokenRejected => Action::Drop(Reason::TokenRejected),

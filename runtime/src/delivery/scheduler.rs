@@ -96,7 +96,7 @@ impl Scheduler {
         }
     }
 
-    /// Lets the session go on with its next event.
+    /// Lets the session continue with its next event.
     pub(crate) fn finish(&mut self, in_flight: InFlight) -> Queued {
         let InFlight { session, event } = in_flight;
         self.release(&session);
@@ -159,7 +159,7 @@ impl Scheduler {
         self.resume(|pause| pause.skippable);
     }
 
-    /// When there is something to do even if no send completes and nothing is recorded.
+    /// When to continue even if no send completes and nothing is recorded.
     pub(crate) fn wake_at(&self, now: Instant) -> Option<Instant> {
         let outage = self.outage.until(now);
         let blocked =

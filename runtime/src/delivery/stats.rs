@@ -1,6 +1,7 @@
-//! Counts what happens to events, and warns once for each reason to lose one.
+//! Counts events by outcome, and warns once for each reason to lose one.
 //!
-//! Read them with [`Client::stats`](crate::Client::stats), for example to export them as metrics:
+//! Read the counts with [`Client::stats`](crate::Client::stats), for example to export them as
+//! metrics:
 //!
 //! ```
 //! # fn main() -> otas::Result<()> {
@@ -36,9 +37,9 @@ pub struct Stats {
     pub recorded: u64,
     /// Events that Brain has confirmed.
     pub delivered: u64,
-    /// Events that were given up, by reason.
+    /// Events that were dropped, by reason.
     pub dropped: Dropped,
-    /// Repeated attempts. One event may be retried several times.
+    /// Retries. One event may be retried several times.
     pub retried: u64,
     /// Events that are queued or being sent.
     pub pending: u64,
@@ -46,14 +47,14 @@ pub struct Stats {
     pub bytes: u64,
     /// Sessions that were opened.
     pub sessions: u64,
-    /// Calls of annotated functions that ran without a session because none could be opened.
+    /// Annotated calls that ran without a session because none could be opened.
     pub sessionless_calls: u64,
     /// Requests sent through [`http`](crate::http) outside any session.
     pub sessionless_requests: u64,
 }
 
-/// The one list of reasons, from which the public counters, their names and the warnings are made.
-/// A reason without a text is counted silently.
+/// Generates the public counters, their names and the warnings from one list of reasons. A reason
+/// without a text is counted silently.
 macro_rules! drop_reasons {
     ($(
         $(#[$doc:meta])*
@@ -141,22 +142,23 @@ drop_reasons! {
         dropped: "Brain did not accept it for 15 minutes; check Brain's URL and that it is running",
         retried: "Brain is unreachable or overloaded",
     }
-    /// Brain rejected the event itself: a 400, a 403, a redirect, or any other response that a
-    /// retry would not change.
+    /// Brain rejected the event itself.
+    ///
+    /// It responded with a 400, a 403, a redirect, or anything else that a retry would not change.
     Refused => refused {
         name: "refused",
         dropped: "Brain rejected it; check that Brain's URL points to an OTAS server of the same version",
     }
-    /// Brain failed on the event twice with a 500 or similar.
+    /// Brain failed on the event twice, with a 500 or similar.
     ServerError => server_error {
         name: "server error",
         dropped: "Brain failed on it twice; check Brain's log",
         retried: "Brain failed on it",
     }
-    /// Brain did not respond twice after the event had been sent. It may have been stored.
+    /// Brain twice did not respond to the event, which it may have stored.
     NoResponse => no_response {
         name: "no response",
-        dropped: "Brain did not respond twice, so it may have been stored; check that Brain keeps up",
+        dropped: "Brain did not respond in two attempts, but may have stored it; check that Brain keeps up",
         retried: "Brain did not respond, or the connection broke",
     }
     /// Brain rejected the session token twice.
@@ -172,15 +174,15 @@ drop_reasons! {
         dropped: "Brain rejected the agent key; check that the key belongs to this Brain and was not replaced",
         retried: "Brain rejected the agent key, as it also does while it cannot reach UASAM",
     }
-    /// The event was recorded after the shutdown, or was still pending when its timeout ended.
+    /// The event was recorded after the shutdown, or still pending at its timeout.
     Shutdown => shutdown {
         name: "shutdown",
-        dropped: "the client was shut down; shut it down after the last call, with a longer timeout",
+        dropped: "the client was shut down; shut it down after the last call, or allow a longer timeout",
     }
 }
 
 impl Dropped {
-    /// The number of dropped events, whatever the reason.
+    /// Returns the number of dropped events, for all reasons together.
     pub fn total(&self) -> u64 {
         self.iter().map(|(_, count)| count).sum()
     }

@@ -1,4 +1,4 @@
-//! Runs the engine as a task: gives it a clock, and sends what it decides to send.
+//! Runs the engine as a task: gives it the time, and sends what it decides to send.
 
 use std::future::Future;
 use std::pin::pin;
@@ -25,7 +25,7 @@ struct Worker {
 
 type Completion = Result<(tokio::task::Id, Outcome), JoinError>;
 
-/// Delivers until the engine stops. If the task is dropped earlier, what is left is still counted.
+/// Delivers until the engine stops. If the task is dropped before, what is left is still counted.
 pub(crate) async fn run(queue: Arc<Queue>, engine: Engine, exporter: Arc<dyn Exporter>, clock: Clock) {
     let mut worker = Worker { engine, tasks: JoinSet::new(), in_flight: Vec::new(), clock };
     loop {
@@ -93,7 +93,7 @@ impl Worker {
     fn complete(&mut self, completion: Completion) {
         let (id, outcome) = match completion {
             Ok(completed) => completed,
-            // A panic; the event may have been sent before.
+            // The task panicked; it may have sent the event before that.
             Err(error) => (error.id(), Outcome::NoResponse),
         };
         if let Some(index) = self.in_flight.iter().position(|(task, _)| task.id() == id) {

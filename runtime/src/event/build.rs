@@ -43,7 +43,7 @@ fn redacted(text: &str, redaction: &Redaction<'_>) -> String {
     text
 }
 
-/// A version 7 UUID with the time of the start.
+/// A version 7 UUID with the start time of the call.
 fn id(call: &RawCall) -> String {
     let since_epoch = call.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let random = fastrand::u128(..).to_le_bytes();

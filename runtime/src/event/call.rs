@@ -1,4 +1,4 @@
-//! A finished call as captured on the caller's task: raw and compact. The event is built elsewhere.
+//! A finished call as captured on the caller's task, raw and compact.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ impl End {
     }
 }
 
-/// The beginning of a body. It is a copy, as a slice of the caller's buffer would keep the whole
-/// buffer alive for as long as the event is queued.
+/// The beginning of a body. It is a copy, because a slice of the caller's buffer would keep the
+/// whole buffer alive for as long as the event is queued.
 #[derive(Default)]
 pub(crate) struct CapturedBody {
     /// The first bytes, up to the configured limit; empty if the content is not text.
@@ -64,20 +64,21 @@ impl CapturedBody {
     }
 }
 
-/// Longer values are cut.
+/// The limit of one value; longer ones are cut.
 const MAX_VALUE_BYTES: usize = 4 * 1024;
 /// The limit of a whole block; headers that do not fit are left out.
 const MAX_BLOCK_BYTES: usize = 32 * 1024;
-/// In place of the length of a value that is marked sensitive.
+/// Stored in place of the length of a value that is marked sensitive.
 const SENSITIVE: u16 = u16::MAX;
 
-/// Headers copied into one buffer, each with its lengths in front: a `HeaderValue` would keep the
-/// buffer alive that the whole response was read into, and copies of it one allocation each.
+/// Headers copied into one buffer, each preceded by its lengths. Cloned `HeaderValue`s would keep
+/// the buffer alive that the whole response was read into, and deep copies would cost an allocation
+/// each.
 #[derive(Default)]
 pub(crate) struct HeaderBlock(Vec<u8>);
 
 impl HeaderBlock {
-    /// Copies the headers; of one that is marked sensitive, only the name.
+    /// Copies the headers, but only the name of one that is marked sensitive.
     pub(crate) fn copy(map: &HeaderMap) -> Self {
         let size =
             map.iter().map(|(name, value)| 4 + name.as_str().len() + value.len().min(MAX_VALUE_BYTES)).sum::<usize>();
@@ -167,7 +168,7 @@ impl RawCall {
 
 impl fmt::Debug for RawCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // No URL, headers or bodies, as nothing here is redacted yet.
+        // No URL, headers or bodies, because nothing here is redacted yet.
         f.debug_struct("RawCall")
             .field("credentials", &self.credentials)
             .field("sequence", &self.sequence)

@@ -60,7 +60,7 @@ impl EncodedEvent {
     }
 }
 
-/// The limits of those parts of an event that may have any size.
+/// The limits of those parts of an event that can have any size.
 #[derive(Clone, Copy)]
 struct SizeBudget {
     /// Bytes of each body.
@@ -158,7 +158,7 @@ pub(super) fn milliseconds(duration: Duration) -> f64 {
     duration.min(MAX_DURATION).as_micros() as f64 / 1000.0
 }
 
-/// Cut after NULs are escaped, as that makes a path longer.
+/// Cut after NULs are escaped, because escaping makes a path longer.
 fn path(path: &str) -> Cow<'_, str> {
     match text::escape_nul(path) {
         Cow::Borrowed(path) => Cow::Borrowed(text::cut(path, log::MAX_PATH_BYTES)),

@@ -1,4 +1,4 @@
-//! What OTAS records of each call that leaves the project domain.
+//! What OTAS records about each call that leaves the project domain.
 //!
 //! An [`Event`] is redacted before anything else happens to it; [`redaction`] lists the rules. The
 //! hook set with [`ConfigBuilder::on_event`](crate::ConfigBuilder::on_event) sees it next, and may
@@ -70,32 +70,32 @@ pub struct Event {
 }
 
 impl Event {
-    /// The event's own id, a version 7 UUID; a repeated delivery has the same.
+    /// Returns the event's id, a version 7 UUID; duplicate deliveries have the same.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The session that made the call.
+    /// Returns the id of the session that made the call.
     pub fn session_id(&self) -> &SessionId {
         &self.session_id
     }
 
-    /// The position of the call in its session, in the order of their starts.
+    /// Returns the position of the call among those of its session, by start.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// When the call started, by the local clock.
+    /// Returns when the call started, by the local clock.
     pub fn started_at(&self) -> SystemTime {
         self.started_at
     }
 
-    /// The request method.
+    /// Returns the request method.
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The full URL, redacted.
+    /// Returns the full URL, redacted.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -105,7 +105,7 @@ impl Event {
         self.url = url.into();
     }
 
-    /// The path of the URL, redacted.
+    /// Returns the path of the URL, redacted.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -115,7 +115,7 @@ impl Event {
         self.path = path.into();
     }
 
-    /// The query of the URL without `?`, redacted; `None` if there is none.
+    /// Returns the query of the URL without `?`, redacted; `None` if there is none.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
@@ -125,17 +125,17 @@ impl Event {
         self.query = query;
     }
 
-    /// The response status, or 0 if there was no response.
+    /// Returns the response status, or 0 if there was no response.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The time from the start of the call to the end of the response body.
+    /// Returns the time from the start of the call to the end of the response body.
     pub fn latency(&self) -> Duration {
         self.latency
     }
 
-    /// Why the call failed, redacted; `None` if it did not.
+    /// Returns why the call failed, redacted; `None` if it did not.
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
@@ -145,27 +145,27 @@ impl Event {
         self.error = error;
     }
 
-    /// The request.
+    /// Returns the request.
     pub fn request(&self) -> &Message {
         &self.request
     }
 
-    /// The request, for editing.
+    /// Returns the request, for editing.
     pub fn request_mut(&mut self) -> &mut Message {
         &mut self.request
     }
 
-    /// The response; empty if there was none.
+    /// Returns the response; empty if there was none.
     pub fn response(&self) -> &Message {
         &self.response
     }
 
-    /// The response, for editing.
+    /// Returns the response, for editing.
     pub fn response_mut(&mut self) -> &mut Message {
         &mut self.response
     }
 
-    /// One of the event's `custom_properties`.
+    /// Returns one of the event's `custom_properties`.
     ///
     /// Present by default are `host`, `hops`, `end`, and `ttfb_ms` if there was a response.
     pub fn property(&self, name: &str) -> Option<&Value> {
@@ -174,12 +174,12 @@ impl Event {
 
     /// Adds or replaces one of the event's `custom_properties`.
     ///
-    /// Values nested deeper than 32 levels are cut off there. `url` is always the event's own URL.
+    /// Values are cut off below 32 levels of nesting. `url` is always the event's own URL.
     pub fn set_property(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         self.properties.insert(name.into(), value.into());
     }
 
-    /// Removes one of the event's `custom_properties`.
+    /// Removes and returns one of the event's `custom_properties`.
     pub fn remove_property(&mut self, name: &str) -> Option<Value> {
         self.properties.remove(name)
     }
@@ -196,17 +196,19 @@ pub struct Message {
 }
 
 impl Message {
-    /// The name and redacted value of each header; a repeated header is repeated here.
+    /// Iterates over the headers, as names and redacted values.
+    ///
+    /// A repeated header is repeated here.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The first header with this name, ignoring case.
+    /// Returns the value of the first header with this name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// Replaces all headers with this name, ignoring case, with this one.
+    /// Sets a header, replacing all with the same name, ignoring case.
     pub fn set_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let name = name.into();
         self.remove_header(&name);
@@ -218,19 +220,20 @@ impl Message {
         self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
     }
 
-    /// The value of the `Content-Type` header, redacted.
+    /// Returns the value of the `Content-Type` header, redacted.
     pub fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
     }
 
-    /// The beginning of the body, redacted; a short description if it is not text.
+    /// Returns the beginning of the body, redacted.
     ///
-    /// `None` if there was no body, or if the [body limit](crate::ConfigBuilder::body_limit) is 0.
+    /// A body that is not text is described instead. Returns `None` if there was no body, or if the
+    /// [body limit](crate::ConfigBuilder::body_limit) is 0.
     pub fn body(&self) -> Option<&str> {
         self.body.as_deref()
     }
 
-    /// How many bytes of the body are missing from [`body`](Self::body).
+    /// Returns how many bytes of the body are missing from [`body`](Self::body).
     ///
     /// Brain shows the number at the end of the body.
     pub fn missing(&self) -> u64 {
@@ -243,7 +246,7 @@ impl Message {
         self.missing = 0;
     }
 
-    /// The size of the full body in bytes, as the caller saw it.
+    /// Returns the size of the full body in bytes, as the caller saw it.
     pub fn size(&self) -> u64 {
         self.size
     }

@@ -15,12 +15,12 @@ use crate::sync::lock;
 use crate::token::SessionCredentials;
 
 /// One run of consecutive hops outside the domain, from its first request until the chain comes
-/// back inside, the response body ends, or either is dropped. However it ends, it records one call.
+/// back inside, the response body ends, or either is dropped. Each ending records exactly one call.
 ///
 /// Boxed because it is large and moves into the response body.
 pub(super) struct Capture(Option<Box<Pending>>);
 
-/// What is known of a call that has not ended.
+/// What is known about a call that has not ended.
 struct Pending {
     session: Session,
     credentials: Arc<SessionCredentials>,
@@ -56,7 +56,7 @@ struct ResponseParts {
 }
 
 impl Capture {
-    /// Starts with the first request outside, which is about to be sent.
+    /// Starts with the first request outside, just before it is sent.
     pub(super) fn start(session: &Session, credentials: Arc<SessionCredentials>, request: &mut Request) -> Self {
         let client = session.client();
         let clock = client.clock();
@@ -77,7 +77,7 @@ impl Capture {
         })))
     }
 
-    /// The call goes on with another request: a redirect from outside to outside.
+    /// The call continues with another request: a redirect from outside to outside.
     pub(super) fn redirected(&mut self, request: &Request) {
         let Some(pending) = &mut self.0 else { return };
         pending.hops += 1;
@@ -119,7 +119,7 @@ impl Capture {
         rebuilt.into()
     }
 
-    /// The response was read to its end, or will not be read, like that of a redirect.
+    /// The response was read to its end, or is a redirect, whose body is not read.
     pub(super) fn complete(mut self) {
         self.end(End::Complete, None);
     }
@@ -131,7 +131,7 @@ impl Capture {
 
     fn end(&mut self, end: End, error: Option<String>) {
         let Some(pending) = self.0.take() else { return };
-        // In a fork, the call is the other process's.
+        // In a fork, the call belongs to the parent process.
         if let Ok(process_id) = pending.session.check_process() {
             let session = pending.session.clone();
             session.client().record(pending.into_call(end, error), process_id);
@@ -218,7 +218,7 @@ impl RequestBody {
         Self::Stream(captured)
     }
 
-    /// What was sent so far.
+    /// Takes what has been sent so far.
     fn take(self) -> CapturedBody {
         match self {
             Self::Whole(captured) => captured,
@@ -263,14 +263,14 @@ fn describe(error: &reqwest::Error) -> String {
     } else if error.is_decode() {
         "the response could not be decoded"
     } else if error.is_body() {
-        "the body broke off"
+        "the body was not transferred in full"
     } else {
         "the request failed"
     };
     let mut text = summary.to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {
-        // A reqwest error inside a body error shows its URL.
+        // A reqwest error inside a body error displays its URL.
         if !error.is::<reqwest::Error>() {
             text.push_str(": ");
             text.push_str(&error.to_string());

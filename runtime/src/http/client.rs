@@ -1,4 +1,4 @@
-//! The HTTP client for use in place of reqwest's, and which session its requests belong to.
+//! The HTTP client to use in place of reqwest's; it knows which session a request belongs to.
 
 use std::fmt;
 use std::future::Future;
@@ -12,11 +12,10 @@ use crate::client::Sender;
 use crate::context::{Scope, global};
 use crate::session::Session;
 
-/// Sends requests that belong to a session: the current one, or the one it is
-/// [bound to](Self::bound_to).
+/// Sends requests in the current session, or in the one it is [bound to](Self::bound_to).
 ///
-/// Cheap to create and to clone. [`execute`](Self::execute) takes and returns genuine reqwest
-/// types, so a closure is enough to plug it into an SDK that lets you supply the transport:
+/// Cheap to create and to clone. [`execute`](Self::execute) takes and returns reqwest's own types,
+/// so a closure is enough to plug it into an SDK that lets you supply the transport:
 ///
 /// ```
 /// # use otas::reqwest::{Request, Response, Result};
@@ -29,7 +28,7 @@ pub struct Client(Binding);
 /// Which session a request belongs to.
 #[derive(Clone)]
 enum Binding {
-    /// The current one, sent by its client; else by the default client of the task or process.
+    /// The current one, sent by its client; if there is none, the default client sends the request.
     Ambient,
     /// The current one if this client opened it; sent by this client.
     Client(crate::client::Client),
@@ -41,7 +40,7 @@ enum Binding {
 pub(super) type ResponseFuture = Pin<Box<dyn Future<Output = reqwest::Result<Response>> + Send>>;
 
 impl crate::client::Client {
-    /// An HTTP client with this client's domain and settings.
+    /// Returns an HTTP client with this client's project domain and settings.
     ///
     /// Its requests belong to the current session if this client opened it.
     pub fn http(&self) -> Client {
@@ -54,15 +53,16 @@ impl Client {
         Self(Binding::Ambient)
     }
 
-    /// A client whose requests belong to `session` wherever they are sent: for SDKs that send from
-    /// tasks of their own.
+    /// Returns a client whose requests belong to `session`, wherever they are sent.
+    ///
+    /// Use it for SDKs that send from tasks of their own.
     pub fn bound_to(session: &Session) -> Self {
         Self(Binding::Session(session.clone()))
     }
 
-    /// Sends a request: with the token within the project's domain, unmodified outside, following
-    /// redirects.
+    /// Sends a request and follows its redirects.
     ///
+    /// Within the project domain it carries the session token; outside, it goes out unmodified.
     /// The session is the one that is current when this is called, not when the future is first
     /// polled. Needs a tokio runtime with I/O and timers, as reqwest does.
     ///
@@ -73,12 +73,12 @@ impl Client {
         self.execute_boxed(request)
     }
 
-    /// [`execute`](Self::execute), boxed once.
+    /// [`execute`](Self::execute), but boxed only once.
     pub(super) fn execute_boxed(&self, request: Request) -> ResponseFuture {
         Box::pin(send::send(self.target(), request))
     }
 
-    /// The reqwest client that would send on this runtime now; builds the requests.
+    /// The reqwest client of the current runtime, with which requests are built.
     pub(super) fn sender(&self) -> reqwest::Result<Arc<Sender>> {
         self.target().sender()
     }

@@ -1,4 +1,4 @@
-//! HTTP in reqwest's vocabulary: the only place that sends the user's requests.
+//! Sends your HTTP requests, with the names and types of reqwest.
 //!
 //! The functions take and return reqwest's types:
 //!
@@ -9,15 +9,15 @@
 //! # let _ = users; Ok(()) }
 //! ```
 //!
-//! * A request **within the project's domain** ([`ProjectDomain`](crate::ProjectDomain)) carries the
-//!   session token, and no other request does. Redirects are followed hop by hop, and each hop gets
-//!   the token or loses it as its own URL demands. Once a chain has been outside, only `GET` and
-//!   `HEAD` get it again, so that a foreign server cannot trigger writes.
+//! * A request **within the project domain** ([`ProjectDomain`](crate::ProjectDomain)) carries the
+//!   session token, and no other request does. Redirects are followed hop by hop, and each hop
+//!   carries the token only if its own URL is within the domain. Once a chain has been outside,
+//!   only `GET` and `HEAD` get the token again, so that a foreign server cannot trigger writes.
 //! * A request **to any other host** goes out unmodified and is then logged to Brain: one
-//!   [`Event`](crate::event::Event) per uninterrupted run of hops outside, complete once the response
-//!   body has been read, has failed, or is dropped. The body is not held back: a stream of events
-//!   reaches you chunk by chunk.
-//! * **Outside every session** a request goes out without a token and is not logged; the first one
+//!   [`Event`](crate::event::Event) per uninterrupted run of hops outside, complete once the
+//!   response body has been read, has failed, or is dropped. The body is not held back: a stream of
+//!   events reaches you chunk by chunk.
+//! * **Outside every session**, a request goes out without a token and is not logged; the first one
 //!   causes a warning. Spawned tasks do not inherit the session, and response bodies lose it: see
 //!   [`SessionExt`](crate::SessionExt).
 //!
@@ -37,8 +37,9 @@ use reqwest::{IntoUrl, Method};
 pub use client::Client;
 pub use request::RequestBuilder;
 
-/// A client whose requests belong to the session that is current when they are sent, and use that
-/// session's client and domain.
+/// Returns an HTTP client for the session that is current when a request is sent.
+///
+/// The request uses that session's [`Client`](crate::Client) and project domain.
 pub fn client() -> Client {
     Client::ambient()
 }

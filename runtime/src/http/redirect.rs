@@ -1,7 +1,7 @@
 //! The next hop of a redirect, by reqwest's rules, and what it must not carry to another host.
 //!
-//! Not `tower_http`'s `FollowRedirect`, whose policy has the right hook: it works on `http::Request`,
-//! which costs a URL parse per hop, and only reqwest itself can construct its "too many redirects".
+//! `tower_http`'s `FollowRedirect` has the right hook, but it works on `http::Request`, which costs
+//! a URL parse per hop, and only reqwest itself can construct its "too many redirects" error.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -22,21 +22,13 @@ use crate::wire::header;
 pub(super) static AGENT_KEY: HeaderName = HeaderName::from_static(header::AGENT_KEY);
 pub(super) static SESSION_TOKEN: HeaderName = HeaderName::from_static(header::SESSION_TOKEN);
 
-/// What a request loses on its way to another host: reqwest's list of credentials, then ours.
-static SENSITIVE: [HeaderName; 7] = [
-    AUTHORIZATION,
-    COOKIE,
-    HeaderName::from_static("cookie2"),
-    PROXY_AUTHORIZATION,
-    WWW_AUTHENTICATE,
-    HeaderName::from_static(header::AGENT_KEY),
-    HeaderName::from_static(header::SESSION_TOKEN),
-];
-/// The last two of [`SENSITIVE`].
+/// What a request loses on its way to another host; the list is reqwest's.
+static CREDENTIALS: [HeaderName; 5] =
+    [AUTHORIZATION, COOKIE, HeaderName::from_static("cookie2"), PROXY_AUTHORIZATION, WWW_AUTHENTICATE];
 static SECRETS: [HeaderName; 2] =
     [HeaderName::from_static(header::AGENT_KEY), HeaderName::from_static(header::SESSION_TOKEN)];
 
-/// What describes a body, and is dropped with it.
+/// Headers that describe a body, and are dropped with it.
 static BODY_HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING];
 
 /// How to withhold a header.
@@ -44,7 +36,7 @@ static BODY_HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_EN
 pub(super) enum Withhold {
     /// Remove it.
     Remove,
-    /// Send it empty: the HTTP client may add it again by itself if it is missing.
+    /// Send it empty, because the HTTP client may add its own default if it is missing.
     Blank,
 }
 
@@ -64,15 +56,16 @@ pub(super) fn withhold_secrets(headers: &mut HeaderMap, withhold: Withhold) {
     withhold.apply(headers, &SECRETS);
 }
 
-/// Withholds everything that must not reach another host: credentials, and every header of OTAS,
-/// including those this library does not set, such as a user token.
+/// Withholds everything that must not reach another host: credentials, and every OTAS header,
+/// including those that this library does not set, such as a user token.
 fn withhold_from_other_host(headers: &mut HeaderMap, withhold: Withhold) {
     let own: Vec<_> = headers.keys().filter(|name| is_own(name)).cloned().collect();
     Withhold::Remove.apply(headers, &own);
-    withhold.apply(headers, &SENSITIVE);
+    withhold.apply(headers, &CREDENTIALS);
+    withhold.apply(headers, &SECRETS);
 }
 
-/// Whether the caller set a header of OTAS.
+/// Whether the caller set an OTAS header.
 pub(super) fn has_own(headers: &HeaderMap) -> bool {
     headers.keys().any(is_own)
 }
@@ -161,7 +154,7 @@ impl Replay {
 
 impl ReplayBody {
     /// Shares the bytes of a body held in memory. reqwest hands them out without a copy only as a
-    /// frame, and makes a single frame of all of them.
+    /// frame, and puts all of them into a single one.
     fn capture(body: &mut Body) -> Self {
         match body.as_bytes() {
             None => return Self::Stream,

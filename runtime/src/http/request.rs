@@ -1,4 +1,4 @@
-//! Builds requests in reqwest's vocabulary; they are sent by this library's client.
+//! Builds requests with reqwest's methods, to be sent by this library's client.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -70,7 +70,7 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// Continues building a request; it is sent by `client`.
+    /// Continues building `request`, which `client` then sends.
     pub fn from_parts(client: Client, request: Request) -> Self {
         let inner = client.sender().map(|sender| reqwest::RequestBuilder::from_parts(sender.client.clone(), request));
         Self { client, inner }
@@ -91,7 +91,7 @@ impl RequestBuilder {
         self.map(|inner| inner.header(key, value))
     }
 
-    /// Sets headers, replacing those of the same names.
+    /// Sets headers, replacing those with the same names.
     pub fn headers(self, headers: HeaderMap) -> Self {
         self.map(|inner| inner.headers(headers))
     }
@@ -111,12 +111,12 @@ impl RequestBuilder {
         self.map(|inner| inner.body(body))
     }
 
-    /// Sets the total timeout: every redirect, and until the response body has been read.
+    /// Sets the total timeout, including redirects and the response body.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.map(|inner| inner.timeout(timeout))
     }
 
-    /// Adds to the query string of the URL.
+    /// Appends to the query string of the URL.
     pub fn query<T: Serialize + ?Sized>(self, query: &T) -> Self {
         self.map(|inner| inner.query(query))
     }
@@ -131,7 +131,7 @@ impl RequestBuilder {
         self.map(|inner| inner.form(form))
     }
 
-    /// Sets JSON as the body.
+    /// Sets a JSON body.
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> Self {
         self.map(|inner| inner.json(json))
     }
@@ -146,7 +146,7 @@ impl RequestBuilder {
     ///
     /// # Errors
     ///
-    /// The first mistake made while building it.
+    /// The first mistake made while building the request.
     pub fn build(self) -> reqwest::Result<Request> {
         self.inner?.build()
     }
@@ -156,7 +156,7 @@ impl RequestBuilder {
         (self.client, self.inner.and_then(reqwest::RequestBuilder::build))
     }
 
-    /// Clones the request; `None` if its body is a stream or a mistake was made already.
+    /// Clones the request; `None` if its body is a stream or the request is invalid.
     pub fn try_clone(&self) -> Option<Self> {
         let inner = self.inner.as_ref().ok()?.try_clone()?;
         Some(Self { client: self.client.clone(), inner: Ok(inner) })
@@ -166,7 +166,8 @@ impl RequestBuilder {
     ///
     /// # Errors
     ///
-    /// Those of reqwest: an invalid request, no connection, too many redirects, a timeout. OTAS adds none.
+    /// Those of reqwest: an invalid request, no connection, too many redirects, a timeout. OTAS
+    /// adds none.
     pub fn send(self) -> impl Future<Output = reqwest::Result<Response>> + Send + use<> {
         self.into_future()
     }

@@ -1,4 +1,4 @@
-//! Sends one request of the user, hop by hop: each hop with or without the token, as its URL demands.
+//! Sends one request hop by hop, with the token only on hops within the project domain.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,13 +98,13 @@ fn add_missing(headers: &mut HeaderMap, defaults: &HeaderMap) {
 struct Chain<'a> {
     client: Option<&'a Client>,
     session: Option<&'a Session>,
-    /// The session's grant when the request was made: the chain keeps it.
+    /// The session's grant when the request was made; every hop uses it.
     grant: Option<Arc<Grant>>,
-    /// How headers are withheld: a client the user built may add defaults we cannot see.
+    /// How headers are withheld: a client that the user built may add defaults we cannot see.
     withhold: Withhold,
-    /// The caller set a header of OTAS.
+    /// Whether the caller set an OTAS header.
     has_own_headers: bool,
-    /// The token among them.
+    /// The session token that the caller set, if any.
     own_token: Option<HeaderValue>,
     was_outside: bool,
     capture: Option<Capture>,
@@ -122,7 +122,7 @@ impl<'a> Chain<'a> {
         if let (None, Some(client)) = (session, client.filter(|client| !client.is_disabled())) {
             client.count_sessionless_request();
         }
-        let withhold = if sender.is_custom { Withhold::Blank } else { Withhold::Remove };
+        let withhold = if sender.has_hidden_headers { Withhold::Blank } else { Withhold::Remove };
         Self { client, session, grant, withhold, has_own_headers, own_token, was_outside: false, capture: None }
     }
 
@@ -146,10 +146,10 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Adds the token, or takes every secret of ours out of the request.
+    /// Adds the token if it may be sent, and removes our secrets that the caller set.
     fn apply_credentials(&self, request: &mut Request, inside: bool, to_otas: bool) {
         let headers = request.headers_mut();
-        // Without any, as nearly always, there is no secret to take out.
+        // Nearly always there are none, and so no secrets to remove.
         if self.has_own_headers {
             let key = headers.get(&redirect::AGENT_KEY).filter(|_| to_otas).cloned();
             redirect::withhold_secrets(headers, self.withhold);
@@ -187,8 +187,8 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// The grant to use. An expired one is renewed first, within half of the request's own timeout:
-/// the other half is for its response.
+/// The grant to use. An expired one is renewed first, within half of the request's own timeout, so
+/// that the other half is left for the response.
 async fn fresh_grant(session: &Session, timeout: Option<Duration>) -> Option<Arc<Grant>> {
     let max_wait = timeout.map_or(session.client().settings().open_timeout, |timeout| timeout / 2);
     match session.fresh_grant(max_wait).await {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use reqwest::Body;
 
-/// Sees a body go by. Dropped without [`on_end`](Self::on_end) if the body is dropped early, which
-/// is a normal end: many clients of an event stream do that.
+/// Watches a body pass. Dropped without a call to [`on_end`](Self::on_end) if the body is dropped
+/// early, which is normal: many clients of event streams do that.
 pub(super) trait Observer: Send + Sync + Unpin + 'static {
     /// The next bytes.
     fn on_data(&mut self, data: &[u8]);
@@ -17,7 +17,7 @@ pub(super) trait Observer: Send + Sync + Unpin + 'static {
     fn on_end(self, error: Option<&reqwest::Error>);
 }
 
-/// Wraps a body: every frame passes through as it comes, and nothing is held back.
+/// Wraps a body. Every frame passes through as it arrives; nothing is held back.
 pub(super) fn observe(body: Body, observer: impl Observer) -> Body {
     Body::wrap(Tee { body, observer: Some(observer) })
 }

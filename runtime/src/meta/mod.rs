@@ -1,4 +1,4 @@
-//! The meta of a session: any serialisable value becomes a JSON object, without a panic or a loss.
+//! The meta of a session: turns any `Serialize` value into a JSON object, without panics or losses.
 
 mod serializer;
 
@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::text::escape_nul;
 use serializer::{LossyJson, MetaError, to_value};
 
-/// The limit of a meta, as JSON.
+/// The largest meta that is sent, as JSON.
 const MAX_META_BYTES: usize = 1 << 20;
 
-/// The value given to the attribute or to `Client::open`, as JSON, or why it cannot be serialised.
+/// The meta of a session as JSON, or why it cannot be serialized.
 #[derive(Debug)]
 pub struct Meta(Result<Value, MetaError>);
 
@@ -24,19 +24,21 @@ impl Default for Meta {
 }
 
 impl Meta {
-    /// Serialises any value. [`into_object`](Self::into_object) reports failures, where they can be
+    /// Serializes any value. [`into_object`](Self::into_object) reports a failure, where it can be
     /// handled.
     pub(crate) fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Self {
         Self(value.serialize(LossyJson { depth: 0 }))
     }
 
-    /// The object that UASAM stores.
+    /// Returns the object that UASAM stores.
     ///
     /// # Errors
     ///
     /// The value is not an object, its `Serialize` failed, or it exceeds 1 MiB.
     pub(crate) fn into_object(self) -> Result<Map<String, Value>, Error> {
-        let value = self.0.map_err(|error| Error::meta(format!("the meta cannot be serialised: {error}")))?;
+        let value = self.0.map_err(|error| {
+            Error::meta(format!("the meta cannot be serialized: {error}; fix its `Serialize` implementation"))
+        })?;
         let Value::Object(object) = value else {
             let what = kind(&value);
             return Err(Error::meta(format!(
@@ -46,7 +48,7 @@ impl Meta {
         let size = size(&object);
         if size > MAX_META_BYTES {
             return Err(Error::meta(format!(
-                "the meta is {size} bytes of JSON, and the limit is {MAX_META_BYTES}; send less"
+                "the meta is {size} bytes of JSON, over the limit of {MAX_META_BYTES}; shorten it"
             )));
         }
         Ok(object)
@@ -58,7 +60,7 @@ impl Meta {
     }
 }
 
-/// A meta may be part of another.
+/// Lets a meta be part of another.
 impl Serialize for Meta {
     fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
@@ -96,7 +98,7 @@ impl<T: Serialize + ?Sized> Field for T {
 /// The values of an object or array in the expansion: none, a reference, a value with its own key,
 /// or three of these.
 ///
-/// A tuple takes the compiler a third of the time of a slice of pointers. Nesting triples allows
+/// A tuple compiles in a third of the time that a slice of pointers takes. Nesting triples allows
 /// any number of values.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be used in `meta`: it does not implement `Serialize`",
@@ -128,7 +130,7 @@ impl<A: Fields, B: Fields, C: Fields> Fields for (A, B, C) {
     }
 }
 
-/// A value whose key is an expression.
+/// A value whose key is given as an expression.
 #[derive(Debug)]
 pub struct Keyed<V>(pub String, pub V);
 
@@ -139,11 +141,11 @@ impl<V: Fields> Fields for Keyed<V> {
     }
 }
 
-/// Separates keys. It never occurs in one, as NULs are escaped.
+/// Separates keys. It never occurs in one, because NULs are escaped.
 pub(crate) const KEY_SEPARATOR: char = '\0';
 
-/// Builds the object of an expansion. The keys are one string, because each literal takes the
-/// compiler time. If keys repeat, the last one wins, as in JSON.
+/// Builds an object of the expansion. The keys are one string, because each literal costs compile
+/// time. If a key repeats, the last value wins, as in JSON.
 pub(crate) fn object(keys: &str, values: &dyn Fields) -> Meta {
     let mut keys = keys.split(KEY_SEPARATOR);
     let mut object = Map::new();
@@ -154,7 +156,7 @@ pub(crate) fn object(keys: &str, values: &dyn Fields) -> Meta {
     Meta(Ok(Value::Object(object)))
 }
 
-/// Builds the array of an expansion.
+/// Builds an array of the expansion.
 pub(crate) fn list(items: &dyn Fields) -> Meta {
     let mut list = Vec::new();
     items.each(&mut |_, item| list.push(item));
@@ -172,7 +174,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The length as JSON, without allocating it.
+/// The length as JSON, computed without allocating the text.
 fn size(object: &Map<String, Value>) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
@@ -185,7 +187,7 @@ fn size(object: &Map<String, Value>) -> usize {
         }
     }
     let mut count = Count(0);
-    // Cannot fail: neither the map, whose keys are strings, nor the counting.
+    // Cannot fail: all keys are strings, and counting never fails.
     let _ = serde_json::to_writer(&mut count, object);
     count.0
 }
@@ -284,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_failing_display_becomes_text_instead_of_a_panic() {
-        assert_eq!(serialized(BrokenDisplay), "<cannot be serialised: its `Display` failed>");
+        assert_eq!(serialized(BrokenDisplay), "<cannot be serialized: its `Display` failed>");
     }
 
     struct Endless;

@@ -1,8 +1,8 @@
 //! A total JSON serializer: whatever `serde_json` would reject or drop becomes readable text.
 //!
-//! That is NaN and infinities, integers beyond 64 bits, keys that are not strings, NULs (PostgreSQL
-//! rejects them), values whose `Serialize` fails, and anything nested too deeply. Everything else
-//! comes out as from `serde_json::to_value`.
+//! This applies to NaN and infinities, integers beyond 64 bits, keys that are not strings, NULs
+//! (PostgreSQL rejects them), values whose `Serialize` fails, and anything nested too deeply.
+//! Everything else comes out as from `serde_json::to_value`.
 
 use std::fmt::{self, Write};
 
@@ -25,7 +25,7 @@ pub(super) fn to_value<T: Serialize + ?Sized>(value: &T, depth: usize) -> Value 
         return Value::from("<nested too deeply>");
     }
     let result = value.serialize(LossyJson { depth });
-    result.unwrap_or_else(|error| string(&format!("<cannot be serialised: {error}>")))
+    result.unwrap_or_else(|error| string(&format!("<cannot be serialized: {error}>")))
 }
 
 /// Why a `Serialize` failed, in its own words.
@@ -51,7 +51,7 @@ impl ser::Error for MetaError {
 
 type JsonResult = Result<Value, MetaError>;
 
-/// The serializer of a value at this depth.
+/// Serializes a value at this depth.
 pub(super) struct LossyJson {
     pub(super) depth: usize,
 }
@@ -208,7 +208,7 @@ impl ser::Serializer for LossyJson {
     }
 }
 
-/// A sequence, tuple, or tuple variant in the making.
+/// A sequence, tuple, or tuple variant being built.
 pub(super) struct Array {
     variant: Option<&'static str>,
     items: Vec<Value>,
@@ -244,7 +244,7 @@ serialize_array! {
     SerializeTupleStruct: serialize_field, SerializeTupleVariant: serialize_field
 }
 
-/// A map, struct, or struct variant in the making.
+/// A map, struct, or struct variant being built.
 pub(super) struct Object {
     variant: Option<&'static str>,
     /// Whether its only field is JSON text: see [`RAW_JSON_PREFIX`].
@@ -262,7 +262,7 @@ impl Object {
         tagged(self.variant, Value::Object(self.map))
     }
 
-    /// A key that is equal to an earlier one, as text, is numbered so that no value is lost.
+    /// Numbers a key whose text equals that of an earlier one, so that no value is lost.
     fn unique(&self, key: String) -> String {
         let mut unique = key.clone();
         let mut count = 1;

@@ -6,7 +6,7 @@ use std::ops::Range;
 /// What replaces a secret.
 pub(super) const MASK: &str = "[redacted]";
 
-/// The copy in the making: everything up to `end` is in `out`, with the secrets masked.
+/// The copy being made: everything up to `end` is in `out`, with the secrets masked.
 pub(super) struct Masked<'t> {
     text: &'t str,
     out: String,

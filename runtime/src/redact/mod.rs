@@ -1,4 +1,4 @@
-//! Masks secrets in an event: by name, by shape, and those that this process holds itself.
+//! Masks secrets in an event: by name, by shape, and those of this process.
 
 mod mask;
 mod names;

@@ -1,4 +1,4 @@
-//! The names of headers, query parameters and JSON keys whose values are secret: the one table.
+//! The names of headers, query parameters and JSON keys whose values are secret.
 
 use std::sync::LazyLock;
 
@@ -64,7 +64,7 @@ const HARMLESS: &[&str] = &[
 
 /// Whether a value with this name is secret.
 pub(crate) fn is_secret(name: &str, place: Place) -> bool {
-    // Normalised on the stack if possible: this is called for every key of every body.
+    // Normalized on the stack if possible, because this is called for every key of every body.
     let mut buffer = [0; STACK_BYTES];
     match normalize_into(name, &mut buffer) {
         Some(length) => is_secret_normalized(&buffer[..length], name, place),
@@ -130,12 +130,12 @@ fn ends_in_key(name: &str) -> bool {
             || (last.starts_with('K') && before.ends_with(|c: char| c.is_ascii_lowercase())))
 }
 
-/// A name in the form in which names are compared: lower case, without `-`, `_`, `.` and spaces.
+/// A name in the form in which names are compared: lowercase, without `-`, `_`, `.` and spaces.
 pub(crate) fn normalized(name: &str) -> String {
     name.chars().filter(|c| !c.is_ascii() || !is_ignored(*c as u8)).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// Longer names, which are rare, are normalised on the heap.
+/// Longer names, which are rare, are normalized on the heap.
 const STACK_BYTES: usize = 64;
 
 /// Like [`normalized`]; returns the length, or `None` if the buffer is too short.
@@ -152,7 +152,7 @@ fn normalize_into(name: &str, buffer: &mut [u8; STACK_BYTES]) -> Option<usize> {
 /// Marks a byte to be left out of a name; it never occurs in UTF-8.
 const IGNORED: u8 = 0xff;
 
-/// What each byte is normalised to.
+/// What each byte is normalized to.
 static NORMALIZED: [u8; 256] = {
     let mut table = [IGNORED; 256];
     let mut byte = 0;

@@ -1,5 +1,7 @@
-//! Secrets after bare names: `name=value` in queries, forms and attributes, `name: value` in header
-//! dumps and YAML, `<name>` in XML, and user-info in URLs.
+//! Secrets after bare names, and user-info in URLs.
+//!
+//! Bare names occur as `name=value` in queries, forms and attributes, as `name: value` in header
+//! dumps and YAML, and as `<name>` in XML.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -64,8 +66,8 @@ fn parameter(
     if length > 0 && name.split(['[', ']']).any(|part| !part.is_empty() && is_secret(part, Place::Query)) {
         return Some(parameter_value(bytes, equals + 1));
     }
-    // Each byte is decoded once, so that hostile text costs no more than its length: a value inside
-    // one that was decoded already was looked at as part of it.
+    // Each byte is decoded only once, so that hostile text takes linear time: a value inside one
+    // that was already decoded has been searched as part of it.
     if depth == 0 || equals < *decoded_to {
         return None;
     }

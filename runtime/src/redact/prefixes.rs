@@ -1,5 +1,6 @@
-//! A 3-byte prefix filter, the technique of the Teddy string matcher without SIMD: three table
-//! lookups show which of up to 64 words may begin at a position.
+//! A 3-byte prefix filter: three table lookups show which of up to 64 words a text may begin with.
+//!
+//! This is the technique of the Teddy string matcher, without SIMD.
 
 /// For each of the first three bytes, a bit set of the words that have it there.
 pub(super) struct PrefixFilter {

@@ -1,9 +1,9 @@
-//! Secrets after quoted names: `"name": value` in JSON, JSON Lines, server-sent events, and JSON
-//! inside JSON strings.
+//! Secrets after quoted names, as in `"name": value`.
 //!
-//! The text is scanned rather than parsed, because it may be cut off at the capture limit and a
-//! stream is not one document. At every quote, opening or closing, the scanner checks whether a
-//! secret's name, the same quote, a colon and a value follow, so it cannot get out of step.
+//! They occur in JSON, JSON Lines, server-sent events, and JSON inside JSON strings. The text is
+//! scanned rather than parsed, because it may be cut off at the capture limit and a stream is not
+//! one document. At every quote, opening or closing, the scanner checks whether a secret's name,
+//! the same quote, a colon and a value follow, so it cannot get out of step.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -1,5 +1,7 @@
-//! Secrets with a recognisable shape, wherever they occur: `Bearer ...`, JSON web tokens, API keys
-//! of well-known services, private keys.
+//! Secrets with a recognizable shape, wherever they occur.
+//!
+//! These are `Bearer ...`, `Basic ...`, JSON web tokens, API keys of well-known services, and
+//! private keys.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -178,7 +180,7 @@ fn word_length(bytes: &[u8]) -> usize {
 
 const BLOCK_BYTES: usize = 32;
 
-/// Branch-free and not inlined, so that the compiler vectorises it.
+/// Branch-free and not inlined, so that the compiler vectorizes it.
 #[inline(never)]
 fn is_within_word(block: &[u8; BLOCK_BYTES]) -> bool {
     block.iter().fold(0, |others, &byte| others | u8::from(!is_word(byte))) == 0

@@ -1,4 +1,4 @@
-//! Sessions: the handle that users hold, the token behind it, and how it is renewed.
+//! Sessions: how one is opened, the handle that users hold, and how its token is renewed.
 
 mod open;
 mod renewal;
@@ -21,16 +21,16 @@ use crate::meta::Meta;
 use crate::sync;
 use crate::token::{Grant, SessionId, Token};
 use crate::warn;
-use open::OpenFuture;
+use open::{Granted, OpenFuture};
 use renewal::{Due, Renewal};
 
-/// The key in the meta of a renewed session that names the one before.
+/// The key in a renewed session's meta that holds the id of the session before it.
 const PREVIOUS_SESSION_ID: &str = "otas.previous_session_id";
 
 /// One run of an agent, as OTAS records it.
 ///
-/// A handle: clones are cheap and all refer to the same session. The attribute opens one for each
-/// call. If the attribute does not fit, open one yourself with [`Client::open`]:
+/// Clones are cheap and refer to the same session. The attribute opens one for each call. If the
+/// attribute does not fit, open one yourself with [`Client::open`]:
 ///
 /// ```
 /// # async fn run(client: otas::Client) -> otas::Result<()> {
@@ -41,9 +41,9 @@ const PREVIOUS_SESSION_ID: &str = "otas.previous_session_id";
 ///
 /// # Other processes
 ///
-/// A session belongs to the process that opened it. After a fork it refuses to hand out its token,
-/// and requests go out without one. To let a program that you start take part, pass it the
-/// session's id, which is not a secret; the program opens its own session and refers to yours:
+/// A session belongs to the process that opened it. In a fork, [`token`](Self::token) fails, and
+/// requests go out without a token. To involve a program that you start, pass it the session's id,
+/// which is not a secret; the program opens its own session and refers to yours:
 ///
 /// ```no_run
 /// # async fn parent(session: otas::Session) -> std::io::Result<()> {
@@ -63,7 +63,7 @@ struct Inner {
     renewal: RwLock<Renewal>,
     /// Held while a renewal is in flight: there is never more than one.
     renewal_lock: tokio::sync::Mutex<()>,
-    /// A renewal was started in the background.
+    /// Whether a background renewal is running.
     renewing: AtomicBool,
     /// Notified when a background renewal finishes, successful or not.
     renewal_finished: Notify,
@@ -75,7 +75,7 @@ impl Client {
     /// Opens a session.
     ///
     /// `meta` is anything that serializes to a JSON object; it records the context of the run.
-    /// Values that OTAS could not store (infinite numbers, NUL characters) become readable text.
+    /// Values that OTAS cannot store (infinite numbers, NUL characters) become readable text.
     ///
     /// The request runs on the library's thread, so any runtime will do. Dropping the future
     /// cancels the request.
@@ -85,15 +85,19 @@ impl Client {
     /// * [`is_disabled`](Error::is_disabled): OTAS is disabled.
     /// * [`is_invalid_meta`](Error::is_invalid_meta): `meta` is not an object, or is over 1 MiB;
     ///   nothing was sent.
-    /// * [`is_unreachable`](Error::is_unreachable): no connection within 3 seconds.
-    /// * [`is_timeout`](Error::is_timeout): no response within 10 seconds.
+    /// * [`is_unreachable`](Error::is_unreachable): UASAM cannot be connected to, or the connection
+    ///   broke.
+    /// * [`is_timeout`](Error::is_timeout): there was no connection within 3 seconds, or no
+    ///   response within 10 ([`connect_timeout`](crate::ConfigBuilder::connect_timeout),
+    ///   [`open_timeout`](crate::ConfigBuilder::open_timeout)).
     /// * [`is_rejected`](Error::is_rejected): the agent key is wrong, revoked or expired.
-    /// * [`is_unexpected_response`](Error::is_unexpected_response): the response is not one of
-    ///   OTAS's.
-    /// * [`is_backing_off`](Error::is_backing_off): opening failed several times in a row, and is
-    ///   not tried again for 1 to 30 seconds.
+    /// * [`is_unexpected_response`](Error::is_unexpected_response): the response is not one that an
+    ///   OTAS server sends.
+    /// * [`is_backing_off`](Error::is_backing_off): opening failed at least three times in a row,
+    ///   and is not tried again for 1 to 30 seconds.
     pub fn open(&self, meta: impl Serialize) -> impl Future<Output = Result<Session>> + Send {
-        // Serialized right away: the future holds nothing of the meta's type, and is `Send` whatever that is.
+        // Serialized right away, so that the future does not hold the meta, and is `Send` whatever
+        // the meta's type.
         let meta = if self.is_disabled() {
             Err(Error::new(Kind::Disabled))
         } else {
@@ -127,15 +131,14 @@ impl Future for Opening {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let opened = Pin::new(&mut self.request).poll(cx);
-        opened.map_ok(|grant| Session::new(self.client.clone(), self.meta.clone(), grant))
+        opened.map_ok(|granted| Session::new(self.client.clone(), self.meta.clone(), granted))
     }
 }
 
 impl Session {
-    fn new(client: Client, meta: Arc<Map<String, Value>>, grant: Grant) -> Self {
-        let clock = client.clock();
-        let process_id = clock.process_id();
-        let renewal = Renewal::new(grant, client.settings().renew_before, clock.now());
+    fn new(client: Client, meta: Arc<Map<String, Value>>, granted: Granted) -> Self {
+        let Granted { grant, received, process_id } = granted;
+        let renewal = Renewal::new(grant, client.settings().renew_before, received);
         Self(Arc::new(Inner {
             client,
             meta,
@@ -153,35 +156,35 @@ impl Session {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The session's id. After a [renewal](Self::renew), the newest.
+    /// Returns the session's id; after a [renewal](Self::renew), the newest one.
     pub fn id(&self) -> SessionId {
         self.grant().session_id()
     }
 
-    /// The id of the agent that the agent key belongs to.
+    /// Returns the id of the agent that the agent key belongs to.
     pub fn agent_id(&self) -> Arc<str> {
         self.grant().agent_id.clone()
     }
 
-    /// When the token expires, by the server's clock.
+    /// Returns when the session token expires, by the server's clock.
     pub fn expires_at(&self) -> SystemTime {
         self.grant().expires_at
     }
 
-    /// The meta that the session was opened with.
+    /// Returns the meta that the session was opened with.
     pub fn meta(&self) -> &Map<String, Value> {
         &self.0.meta
     }
 
-    /// The client that opened the session.
+    /// Returns the client that opened the session.
     pub fn client(&self) -> &Client {
         &self.0.client
     }
 
-    /// The session's token, for HTTP clients this library does not know.
+    /// Returns the session token, for requests that do not go through [`http`](crate::http).
     ///
-    /// Send it only within the project's domain. Ask for it again before each request: once a
-    /// renewal is due this starts one, and returns the old token until the new one is there.
+    /// Send it only within the project domain. Call this again before each request: once a renewal
+    /// is due, it starts one, and returns the old token until the new one arrives.
     ///
     /// # Errors
     ///
@@ -195,19 +198,21 @@ impl Session {
         Ok(self.grant().token())
     }
 
-    /// Opens a continuation now, for instance at a task boundary.
+    /// Renews the session now, for instance at a task boundary.
     ///
-    /// The continuation is a new session with the same meta and `otas.previous_session_id`. Every
-    /// handle and every later request uses it; a request in flight keeps the token it started with.
-    /// Without this call, a session is renewed before its token expires
-    /// ([`renew_before`](crate::ConfigBuilder::renew_before)), and the old token serves until then.
+    /// This opens a continuation: a new session with the same meta plus `otas.previous_session_id`.
+    /// Every handle and every later request uses it; a request in flight keeps the token it started
+    /// with. Without this call, a session is renewed before its token expires
+    /// ([`renew_before`](crate::ConfigBuilder::renew_before)), and the old token serves until the
+    /// new one arrives.
     ///
     /// If a renewal is already in flight, this waits for that one.
     ///
     /// # Errors
     ///
-    /// Those of [`Client::open`]; the session then continues with its old token.
-    /// [`is_forked`](Error::is_forked): the session belongs to another process.
+    /// * [`is_forked`](Error::is_forked): the session was opened by another process, of which this
+    ///   one is a fork.
+    /// * Those of [`Client::open`]; the session then continues with its old token.
     pub async fn renew(&self) -> Result<SessionId> {
         self.check_process()?;
         let generation = self.renewal(|renewal| renewal.generation);
@@ -220,8 +225,9 @@ impl Session {
         self.renewal(|renewal| renewal.grant.clone())
     }
 
-    /// The grant a new request should use. Starts a renewal before the token expires; once it has
-    /// expired, waits for the new one for at most `max_wait`, and then falls back to the old one.
+    /// Returns the grant that a new request should use. Starts a renewal before the token expires;
+    /// once it has expired, waits for the new one for at most `max_wait`, and then falls back to
+    /// the old one.
     pub(crate) async fn fresh_grant(&self, max_wait: Duration) -> Result<Arc<Grant>> {
         self.check_process()?;
         let now = self.0.client.clock().now();
@@ -231,15 +237,15 @@ impl Session {
             Due::Soon => self.renew_in_background(),
             Due::Now => {
                 let session = self.clone();
-                let renewed = self.0.client.spawn_and_wait(async move { session.wait_for_renewal(max_wait).await });
-                // Boxed because it is rare, and every request's future would reserve room for it.
-                Box::pin(renewed).await;
+                if let Ok(connection) = self.0.client.connection() {
+                    let _ = connection.runtime.spawn(session.wait_for_renewal(max_wait)).await;
+                }
             }
         }
         Ok(self.grant())
     }
 
-    /// Runs on the library's thread, which has a timer. The renewal continues if the wait is over.
+    /// Runs on the library's thread, which has a timer. The renewal outlives the wait.
     async fn wait_for_renewal(self, max_wait: Duration) {
         let mut finished = std::pin::pin!(self.0.renewal_finished.notified());
         finished.as_mut().enable();
@@ -247,7 +253,7 @@ impl Session {
         let _ = tokio::time::timeout(max_wait, finished).await;
     }
 
-    /// The sequence number of a call that starts now, within the session.
+    /// The sequence number, within the session, of a call that starts now.
     pub(crate) fn next_call(&self) -> u64 {
         self.0.calls.fetch_add(1, Ordering::Relaxed)
     }
@@ -265,22 +271,17 @@ impl Session {
         if self.0.renewing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let session = self.clone();
-        let started = self.0.client.spawn(async move {
-            let generation = session.renewal(|renewal| renewal.generation);
-            if session.due() != Due::No {
-                let _ = session.renew_once(generation).await;
-            }
-            session.finish_background_renewal();
-        });
-        if !started {
-            self.finish_background_renewal();
+        let renewing = Renewing(self.clone());
+        // Without a thread, the guard is dropped here; opening a session reports why.
+        if let Ok(connection) = self.0.client.connection() {
+            connection.runtime.spawn(async move {
+                let session = &renewing.0;
+                let generation = session.renewal(|renewal| renewal.generation);
+                if session.due() != Due::No {
+                    let _ = session.renew_once(generation).await;
+                }
+            });
         }
-    }
-
-    fn finish_background_renewal(&self) {
-        self.0.renewing.store(false, Ordering::Release);
-        self.0.renewal_finished.notify_waiters();
     }
 
     /// Renews, unless a renewal has finished since `generation` was read: its outcome then counts
@@ -298,8 +299,8 @@ impl Session {
         let opened = OpenFuture::start(client, Arc::new(meta)).await;
         let mut renewal = sync::write(&self.0.renewal);
         match opened {
-            Ok(grant) => {
-                renewal.succeed(grant, client.settings().renew_before, client.clock().now());
+            Ok(Granted { grant, received, .. }) => {
+                renewal.succeed(grant, client.settings().renew_before, received);
                 Ok(())
             }
             Err(error) => {
@@ -321,6 +322,17 @@ impl Session {
     pub(crate) fn check_process(&self) -> Result<u32> {
         let id = self.0.client.clock().process_id();
         if self.0.process_id == id { Ok(id) } else { Err(Error::new(Kind::Forked)) }
+    }
+}
+
+/// A renewal in the background. Dropping it allows the next one, whether it succeeded, failed,
+/// panicked or never ran.
+struct Renewing(Session);
+
+impl Drop for Renewing {
+    fn drop(&mut self) {
+        self.0.0.renewing.store(false, Ordering::Release);
+        self.0.0.renewal_finished.notify_waiters();
     }
 }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use http::HeaderValue;
 use serde_json::{Map, Value};
@@ -15,15 +16,22 @@ use crate::server::{self, AbortOnDropHandle, ServerResponse, endpoint};
 use crate::token::Grant;
 use crate::wire;
 
-const UASAM: &str = "UASAM";
 /// A real response has some 400 bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+
+/// A grant, and what was the case when it was received.
+pub(super) struct Granted {
+    pub(super) grant: Grant,
+    pub(super) received: Instant,
+    /// The process that asked for it.
+    pub(super) process_id: u32,
+}
 
 /// The request that opens a session. Dropping it cancels the request.
 pub(super) struct OpenFuture(State);
 
 enum State {
-    InFlight(AbortOnDropHandle<Result<Grant>>),
+    InFlight(AbortOnDropHandle<Result<Granted>>),
     /// Not even sent; the error is taken by the first poll.
     Rejected(Option<Error>),
 }
@@ -47,7 +55,7 @@ impl OpenFuture {
 }
 
 impl Future for OpenFuture {
-    type Output = Result<Grant>;
+    type Output = Result<Granted>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
@@ -60,18 +68,18 @@ impl Future for OpenFuture {
 }
 
 fn thread_ended() -> Error {
-    Error::new(Kind::Thread("the library's thread ended while the session was being opened"))
+    Error::new(Kind::Thread("the library's thread ended while the session was being opened; create another client"))
 }
 
-/// Waits for a permit, opens, and reports the outcome to the circuit breaker; in all no longer
-/// than the open timeout.
+/// Waits for a permit, opens, and reports the outcome to the circuit breaker, all within the open
+/// timeout.
 async fn open_within_limits(
     client: Client,
     connection: Arc<Connection>,
     meta: Arc<Map<String, Value>>,
-) -> Result<Grant> {
+) -> Result<Granted> {
     let timeout = client.settings().open_timeout;
-    let timed_out = |_| Error::new(Kind::Timeout { server: UASAM, after: timeout });
+    let timed_out = |_| Error::new(Kind::Timeout { server: wire::UASAM, after: timeout });
     let deadline = tokio::time::Instant::now() + timeout;
     let acquired = tokio::time::timeout_at(deadline, connection.open_permits.acquire()).await.map_err(timed_out)?;
     let _slot = acquired.map_err(|_| thread_ended())?;
@@ -86,12 +94,12 @@ async fn open_within_limits(
     connection.delivery.key_worked();
     client.count_session();
     tracing::debug!(target: "otas", { session.id = %grant.session_id() }, "session opened");
-    Ok(grant)
+    Ok(Granted { grant, received: client.clock().now(), process_id: connection.process_id })
 }
 
-/// Opens a session with the current key, and once more if the key was rejected and another one is
-/// there by now. A key file is read first, so that a rotated key is picked up before the old one
-/// is rejected.
+/// Opens a session with the current key, and tries again if the key was rejected and has been
+/// replaced. A key file is read first, so that a rotated key is picked up before the old one is
+/// rejected.
 async fn open(client: &Client, connection: &Connection, meta: &Map<String, Value>) -> Result<Grant> {
     let key = client.settings().key.clone().ok_or_else(|| Error::new(Kind::Disabled))?;
     let body = serde_json::to_vec(&wire::CreateSession { meta })
@@ -116,7 +124,7 @@ fn is_rejected(opened: &Result<Grant>) -> bool {
     opened.as_ref().is_err_and(Error::is_key_rejected)
 }
 
-/// Whether there is another key than the one used. A concurrent call may have read it already.
+/// Whether there is a key other than the one used. A concurrent call may have read it already.
 async fn has_changed(key: &KeySource, used: &HeaderValue) -> bool {
     if key.can_change() && key.current() == *used {
         reread(key.clone()).await;
@@ -138,16 +146,16 @@ async fn post(client: &Client, connection: &Connection, key: HeaderValue, body: 
         .header(wire::header::AGENT_KEY, key)
         .header(http::header::CONTENT_TYPE, "application/json")
         .body(body);
-    read_grant(&server::send(UASAM, request, MAX_RESPONSE_BYTES, settings.open_timeout).await?)
+    read_grant(&server::send(wire::UASAM, request, MAX_RESPONSE_BYTES, settings.open_timeout).await?)
 }
 
 fn read_grant(response: &ServerResponse) -> Result<Grant> {
     let created: wire::SessionCreated = response.decode(|status| match status {
         401 => {
-            "check the agent key: it is wrong, revoked or expired (a key lives 30 days); copy it again from OTAS, or have it reissued"
+            "check the agent key: it is wrong, revoked or expired (a key is valid for 30 days); copy it again from OTAS, or have it reissued"
         }
         500.. => "see UASAM's log",
-        _ => "check that the URL is that of a UASAM server of this protocol",
+        _ => "check that the URL points to a UASAM server of the same version",
     })?;
     Grant::decode(&created.response.jwt_token).ok_or_else(|| response.unexpected("a token that cannot be decoded"))
 }

@@ -1,4 +1,4 @@
-//! When a session's token has to be renewed: pure functions of `now`.
+//! Decides when a session token has to be renewed, by pure functions of `now`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ pub(crate) struct Renewal {
     expires: Option<Instant>,
 }
 
-/// What using the token calls for.
+/// Whether a renewal is due when the token is used.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// The token is good.
@@ -63,7 +63,7 @@ impl Renewal {
         *self = Self { generation: self.generation + 1, ..Self::new(grant, before, now) };
     }
 
-    /// No new token: due again later, and the old one serves until then.
+    /// No new token was granted: due again later, and the old one serves until then.
     pub(crate) fn fail(&mut self, error: Error, now: Instant) {
         self.failures += 1;
         self.generation += 1;

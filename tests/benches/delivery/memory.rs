@@ -1,4 +1,5 @@
-//! A million calls while Brain is down, by turns with calls while it is up: resident memory, and what the callers pay.
+//! A million calls while Brain is down, alternating with calls while it is up: resident memory, and
+//! the cost of a call.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -11,106 +12,110 @@ use otas_local::Server;
 use crate::{call, cpu, median, upstream};
 
 const ROUNDS: usize = 20;
-/// In one round, while Brain is down: a million in all.
-const DOWN: usize = 1_000_000 / ROUNDS;
-/// And while it is up, in bursts that the queue has room for: fewer, since Brain keeps what it is told.
-const UP: usize = 10;
+/// Calls per round while Brain is down, a million over all rounds.
+const CALLS_DOWN: usize = 1_000_000 / ROUNDS;
+/// Calls per round while Brain is up are fewer, because the local Brain keeps every event in memory.
+/// They come in bursts that fit into the queue.
+const BURSTS_UP: usize = 10;
 const BURST: usize = 600;
-/// Calls under way at the same time.
+/// Concurrent calls.
 const CALLERS: usize = 8;
-const LONG: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The other process: a service outside the domain, and a local OTAS that goes down and comes back as it is told.
+/// The server process: a service outside the domain, and a local OTAS whose Brain stops and restarts
+/// on command.
 pub(crate) fn serve() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let builder = Server::builder().project_domain("https://inside.example").keep_requests(0);
         let otas = builder.start().await.unwrap();
         println!("{} {} {} {}", upstream().await, otas.uasam_url(), otas.brain_url(), otas.agent_key());
-        let orders = tokio::task::spawn_blocking(move || {
-            for order in std::io::stdin().lines() {
-                match order.unwrap().as_str() {
+        let commands = tokio::task::spawn_blocking(move || {
+            for command in std::io::stdin().lines() {
+                match command.unwrap().as_str() {
                     "down" => otas.brain().stop().unwrap(),
                     _ => otas.brain().restart().unwrap(),
                 }
                 println!("done");
             }
         });
-        orders.await.unwrap();
+        commands.await.unwrap();
     });
 }
 
-/// The other process, from this side.
+/// Handle to the server process.
 struct Servers {
     process: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    commands: ChildStdin,
+    output: BufReader<ChildStdout>,
 }
 
 impl Servers {
+    /// Starts the process, and returns the words of its first line.
     fn start() -> (Self, Vec<String>) {
         let program = std::env::current_exe().unwrap();
         let mut process =
             Command::new(program).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let orders = process.stdin.take().unwrap();
-        let answers = BufReader::new(process.stdout.take().unwrap());
-        let mut servers = Self { process, orders, answers };
-        let told = servers.line().split_whitespace().map(str::to_owned).collect();
-        (servers, told)
+        let commands = process.stdin.take().unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let mut servers = Self { process, commands, output };
+        let addresses = servers.read_line().split_whitespace().map(str::to_owned).collect();
+        (servers, addresses)
     }
 
-    fn order(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").unwrap();
-        self.line();
+    fn command(&mut self, command: &str) {
+        writeln!(self.commands, "{command}").unwrap();
+        self.read_line();
     }
 
-    fn line(&mut self) -> String {
+    fn read_line(&mut self) -> String {
         let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
+        self.output.read_line(&mut line).unwrap();
         line
     }
 
-    fn end(mut self) {
+    fn stop(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 }
 
-/// What a call took in one stretch.
+/// The cost of one call, averaged over a number of calls.
 struct Cost {
-    /// Of the caller's thread, in microseconds.
+    /// CPU time of the caller's thread, in microseconds.
     cpu: f64,
+    /// Elapsed time, in microseconds.
     wall: f64,
-    /// The largest resident memory, in KiB.
-    most: u64,
+    /// The peak resident memory, in KiB.
+    peak: u64,
 }
 
 pub(crate) fn compare() {
-    let (mut servers, told) = Servers::start();
+    let (mut servers, addresses) = Servers::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let client = Client::new(config(&told)).unwrap();
+    let client = Client::new(config(&addresses)).unwrap();
     let session = runtime.block_on(client.open(serde_json::json!({}))).unwrap();
-    let calls = |count| runtime.block_on(calls(&session, &told[0], count));
-    let flush = || assert!(runtime.block_on(client.flush(LONG)).is_ok());
+    let calls = |count| runtime.block_on(calls(&session, &addresses[0], count));
+    let flush = || assert!(runtime.block_on(client.flush(TIMEOUT)).is_ok());
     calls(BURST / 10);
     flush();
     let before = resident();
-    println!("{:>6} {:>24} {:>24} {:>12}", "round", "Brain up", "Brain down", "memory, KiB");
+    println!("{:>6} {:>30} {:>30} {:>12}", "round", "per call, Brain up", "per call, Brain down", "memory, KiB");
     let (mut up, mut down) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        up.push(Cost::mean((0..UP).map(|_| {
+        up.push(Cost::mean((0..BURSTS_UP).map(|_| {
             flush();
             calls(BURST)
         })));
         flush();
-        servers.order("down");
-        down.push(calls(DOWN));
-        servers.order("up");
+        servers.command("down");
+        down.push(calls(CALLS_DOWN));
+        servers.command("up");
         flush();
-        let grown = down[round - 1].most as i64 - before as i64;
-        println!("{round:>6} {:>24} {:>24} {grown:>+12}", up[round - 1], down[round - 1]);
+        let growth = down[round - 1].peak as i64 - before as i64;
+        println!("{round:>6} {:>30} {:>30} {growth:>+12}", up[round - 1], down[round - 1]);
     }
-    servers.end();
+    servers.stop();
     report(&up, &down, before);
     let stats = client.stats();
     assert!(stats.dropped.total() >= 1_000_000 - 1_100 * ROUNDS as u64, "Brain was down: {stats}");
@@ -118,44 +123,45 @@ pub(crate) fn compare() {
 }
 
 fn report(up: &[Cost], down: &[Cost], before: u64) {
-    let of = |costs: &[Cost]| (median(costs.iter().map(|cost| cost.cpu)), median(costs.iter().map(|cost| cost.wall)));
-    let (up, slow) = (of(up), of(down));
-    let most = down.iter().map(|cost| cost.most).max().unwrap_or(0);
+    let medians =
+        |costs: &[Cost]| (median(costs.iter().map(|cost| cost.cpu)), median(costs.iter().map(|cost| cost.wall)));
+    let (up_medians, down_medians) = (medians(up), medians(down));
+    let peak = down.iter().map(|cost| cost.peak).max().unwrap_or(0);
     println!(
-        "a call with Brain down, beside one with Brain up: {:.3} of its CPU time, {:.3} of its time",
-        slow.0 / up.0,
-        slow.1 / up.1
+        "Brain down relative to Brain up, median per call: CPU time {:.3}, elapsed time {:.3}",
+        down_medians.0 / up_medians.0,
+        down_medians.1 / up_medians.1
     );
-    println!("resident memory grew by {:.1} MiB at the most", most.saturating_sub(before) as f64 / 1024.0);
+    println!("resident memory grew by at most {:.1} MiB", peak.saturating_sub(before) as f64 / 1024.0);
 }
 
-fn config(told: &[String]) -> Config {
+fn config(addresses: &[String]) -> Config {
     let variables = [
         ("OTAS_PROJECT_DOMAIN", "https://inside.example".to_owned()),
-        ("OTAS_UASAM_URL", told[1].clone()),
-        ("OTAS_BRAIN_URL", told[2].clone()),
-        ("OTAS_AGENT_KEY", told[3].clone()),
+        ("OTAS_UASAM_URL", addresses[1].clone()),
+        ("OTAS_BRAIN_URL", addresses[2].clone()),
+        ("OTAS_AGENT_KEY", addresses[3].clone()),
     ];
     Config::from_vars(variables).unwrap()
 }
 
 async fn calls(session: &Session, url: &str, count: usize) -> Cost {
-    let (before, began) = (cpu("thread-self"), Instant::now());
+    let (before, started) = (cpu("thread-self"), Instant::now());
     let callers = (0..CALLERS).map(|_| {
         session.scope(async {
-            let mut most = 0;
+            let mut peak = 0;
             for n in 0..count / CALLERS {
                 call(url).await.unwrap();
                 if n % 1_000 == 0 {
-                    most = most.max(resident());
+                    peak = peak.max(resident());
                 }
             }
-            most
+            peak
         })
     });
-    let most = join_all(callers).await.into_iter().max().unwrap_or(0).max(resident());
-    let each = |total: f64| total / count as f64;
-    Cost { cpu: each(cpu("thread-self") - before), wall: each(began.elapsed().as_secs_f64() * 1e6), most }
+    let peak = join_all(callers).await.into_iter().max().unwrap_or(0).max(resident());
+    let per_call = |total: f64| total / count as f64;
+    Cost { cpu: per_call(cpu("thread-self") - before), wall: per_call(started.elapsed().as_secs_f64() * 1e6), peak }
 }
 
 /// Resident memory of this process, in KiB.
@@ -168,14 +174,14 @@ fn resident() -> u64 {
 impl Cost {
     fn mean(costs: impl Iterator<Item = Self>) -> Self {
         let costs: Vec<_> = costs.collect();
-        let mean = |of: fn(&Self) -> f64| costs.iter().map(of).sum::<f64>() / costs.len() as f64;
-        let most = costs.iter().map(|cost| cost.most).max().unwrap_or(0);
-        Self { cpu: mean(|cost| cost.cpu), wall: mean(|cost| cost.wall), most }
+        let mean = |field: fn(&Self) -> f64| costs.iter().map(field).sum::<f64>() / costs.len() as f64;
+        let peak = costs.iter().map(|cost| cost.peak).max().unwrap_or(0);
+        Self { cpu: mean(|cost| cost.cpu), wall: mean(|cost| cost.wall), peak }
     }
 }
 
 impl std::fmt::Display for Cost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&format!("{:.1} us CPU, {:.1} us", self.cpu, self.wall))
+        f.pad(&format!("{:.1} us CPU, {:.1} us elapsed", self.cpu, self.wall))
     }
 }

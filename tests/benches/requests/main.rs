@@ -1,12 +1,14 @@
-//! What a request costs: bare reqwest, reqwest with `reqwest-tracing`, and this library, side by side in one run.
+//! Compares a request through this library with bare reqwest and with `reqwest-tracing`, in one run.
 //!
-//! `cargo bench -p otas-tests --bench requests`. The servers run in a process of their own. Told is the CPU time of the thread that sends, and
-//! that of the whole process, which is the thread that sends and the library's own threads: those write and deliver the events, each by a
-//! request of its own. What is left without these requests shows where a hook drops each event once it is made and redacted. Medians over
-//! rounds that take turns; Linux only.
+//! `cargo bench -p otas-tests --bench requests` prints the CPU time per request, for a URL inside the
+//! project domain and one outside: of the sending thread, and of the whole process, which is the
+//! sending thread plus the library's threads. Those encode and deliver the events, each by a request
+//! of its own; the row "otas, hook drops" leaves these requests out, because a hook drops each event
+//! after it was redacted. The ratios are relative to bare reqwest: 1.05 means 5 % more. All figures
+//! are medians over alternating rounds, and the servers run in another process. Linux only.
 //!
-//! `cargo bench -p otas-tests --bench requests -- instructions` tells the same in instructions of user space, for where the clock is too
-//! noisy; it needs `valgrind`, and sees nothing of what the kernel does.
+//! `-- instructions` compares user-space instructions instead, if the clock is too noisy. It needs
+//! `valgrind`, and does not see what the kernel does.
 
 mod instructions;
 
@@ -30,27 +32,28 @@ fn main() {
     if std::env::args().any(|argument| argument == "instructions") {
         return instructions::compare();
     }
-    let (mut servers, told) = start();
+    let (mut servers, addresses) = start();
     let arguments: Vec<String> = std::env::args().skip_while(|argument| argument != "count").skip(1).collect();
     match arguments.as_slice() {
-        [variant, side, requests] => runtime.block_on(count(&told, variant, side, requests.parse().unwrap())),
-        _ => runtime.block_on(compare(&told)),
+        [variant, side, requests] => runtime.block_on(count(&addresses, variant, side, requests.parse().unwrap())),
+        _ => runtime.block_on(compare(&addresses)),
     }
     servers.kill().unwrap();
     servers.wait().unwrap();
 }
 
-/// The other process: a service that answers 1 KiB, and a local OTAS.
+/// The server process: a service that responds with 1 KiB, and a local OTAS.
 async fn serve() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let otas =
         Server::builder().keep_requests(0).project_domain(format!("http://127.0.0.1:{port}")).start().await.unwrap();
     println!("{port} {} {} {}", otas.uasam_url(), otas.brain_url(), otas.agent_key());
-    let answer = || async { ([("content-type", "application/json")], &BODY[..]) };
-    axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap();
+    let respond = || async { ([("content-type", "application/json")], &BODY[..]) };
+    axum::serve(listener, axum::Router::new().fallback(respond)).await.unwrap();
 }
 
+/// Starts the server process, and returns the words of its first line.
 fn start() -> (Child, Vec<String>) {
     let mut child = Command::new(std::env::current_exe().unwrap()).arg("serve").stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -58,30 +61,31 @@ fn start() -> (Child, Vec<String>) {
     (child, line.split_whitespace().map(str::to_owned).collect())
 }
 
-/// What both kinds of run need.
-struct Set {
+/// What both kinds of run use.
+struct Setup {
     inside: String,
     outside: String,
     client: Client,
     session: Session,
-    /// Of a client whose hook drops every event.
-    undelivered: Session,
+    /// Opened by a client whose hook drops every event.
+    hooked: Session,
     bare: reqwest::Client,
 }
 
-impl Set {
-    async fn up(told: &[String]) -> Self {
+impl Setup {
+    async fn new(addresses: &[String]) -> Self {
         let config = || {
-            let builder = Config::builder().agent_key(&told[3]).project_domain(format!("http://127.0.0.1:{}", told[0]));
-            builder.uasam_url(&told[1]).brain_url(&told[2])
+            let builder =
+                Config::builder().agent_key(&addresses[3]).project_domain(format!("http://127.0.0.1:{}", addresses[0]));
+            builder.uasam_url(&addresses[1]).brain_url(&addresses[2])
         };
         let client = Client::new(config().build().unwrap()).unwrap();
         let session = client.open(serde_json::json!({})).await.unwrap();
-        let undelivered = Client::new(config().on_event(|_| None).build().unwrap()).unwrap();
-        let undelivered = undelivered.open(serde_json::json!({})).await.unwrap();
-        let url = |host| format!("http://{host}:{}/v1/x", told[0]);
+        let hooked = Client::new(config().on_event(|_| None).build().unwrap()).unwrap();
+        let hooked = hooked.open(serde_json::json!({})).await.unwrap();
+        let url = |host| format!("http://{host}:{}/v1/x", addresses[0]);
         let (inside, outside) = (url("127.0.0.1"), url("localhost"));
-        Self { inside, outside, client, session, undelivered, bare: reqwest::Client::new() }
+        Self { inside, outside, client, session, hooked, bare: reqwest::Client::new() }
     }
 
     async fn bare(&self, url: &str) {
@@ -89,36 +93,36 @@ impl Set {
         drain(request.send().await.unwrap()).await;
     }
 
-    async fn ours(&self, url: &str) {
+    async fn otas(&self, url: &str) {
         drain(http::post(url).header("content-type", "application/json").body(&BODY[..]).send().await.unwrap()).await;
     }
 }
 
-/// Nothing but so many requests of one kind and what comes of them, for [`instructions`].
-async fn count(told: &[String], variant: &str, side: &str, requests: usize) {
-    let set = Set::up(told).await;
-    let url = if side == "inside" { &set.inside } else { &set.outside };
+/// Sends a number of requests of one kind and delivers their events, for [`instructions`].
+async fn count(addresses: &[String], variant: &str, side: &str, requests: usize) {
+    let setup = Setup::new(addresses).await;
+    let url = if side == "inside" { &setup.inside } else { &setup.outside };
     match variant {
         "bare" => {
             for _ in 0..requests {
-                set.bare(url).await;
+                setup.bare(url).await;
             }
         }
         _ => {
-            let ours = async {
+            let requests = async {
                 for _ in 0..requests {
-                    set.ours(url).await;
+                    setup.otas(url).await;
                 }
             };
-            set.session.scope(ours).await;
+            setup.session.scope(requests).await;
         }
     }
-    assert!(set.client.flush(MINUTE).await.is_ok());
+    assert!(setup.client.flush(MINUTE).await.is_ok());
 }
 
-async fn compare(told: &[String]) {
-    let set = Set::up(told).await;
-    let traced = reqwest_middleware::ClientBuilder::new(set.bare.clone())
+async fn compare(addresses: &[String]) {
+    let setup = Setup::new(addresses).await;
+    let traced = reqwest_middleware::ClientBuilder::new(setup.bare.clone())
         .with(reqwest_tracing::TracingMiddleware::default())
         .build();
     let traced = async |url: &str| {
@@ -127,16 +131,16 @@ async fn compare(told: &[String]) {
     };
     println!(
         "{:<10} {:<18} {:>14} {:>8} {:>15} {:>8}",
-        "us a request", "", "sending thread", "ratio", "whole process", "ratio"
+        "us/request", "", "sending thread", "ratio", "whole process", "ratio"
     );
-    for (name, url) in [("inside", set.inside.as_str()), ("outside", set.outside.as_str())] {
+    for (name, url) in [("inside", setup.inside.as_str()), ("outside", setup.outside.as_str())] {
         let mut rows = [(); 4].map(|()| Vec::new());
         for _ in 0..ROUNDS {
-            rows[0].push(round(&set.client, async || set.bare(url).await).await);
-            rows[1].push(round(&set.client, async || traced(url).await).await);
-            rows[2].push(set.session.scope(round(&set.client, async || set.ours(url).await)).await);
-            let undelivered = set.undelivered.client();
-            rows[3].push(set.undelivered.scope(round(undelivered, async || set.ours(url).await)).await);
+            rows[0].push(round(&setup.client, async || setup.bare(url).await).await);
+            rows[1].push(round(&setup.client, async || traced(url).await).await);
+            rows[2].push(setup.session.scope(round(&setup.client, async || setup.otas(url).await)).await);
+            let hooked = setup.hooked.client();
+            rows[3].push(setup.hooked.scope(round(hooked, async || setup.otas(url).await)).await);
         }
         let medians = |row: &Vec<(f64, f64)>| {
             (median(row.iter().map(|(sender, _)| *sender)), median(row.iter().map(|(_, library)| *library)))
@@ -149,31 +153,33 @@ async fn compare(told: &[String]) {
             println!("{whole:>15.1} {:>8.3}", whole / bare);
         }
     }
-    println!("{}", set.client.stats());
+    println!("{}", setup.client.stats());
 }
 
-async fn drain(answer: reqwest::Response) {
-    assert_eq!(answer.bytes().await.unwrap().len(), BODY.len());
+async fn drain(response: reqwest::Response) {
+    assert_eq!(response.bytes().await.unwrap().len(), BODY.len());
 }
 
-/// CPU time for one request, in microseconds: of this thread, and of the library's until every event is delivered.
+/// Returns the CPU time per request, in microseconds: of this thread, and of the library's threads
+/// until every event is delivered.
 async fn round(client: &Client, send: impl AsyncFn()) -> (f64, f64) {
-    let before = (cpu("/proc/thread-self/schedstat"), library());
+    let before = (cpu("/proc/thread-self/schedstat"), library_cpu());
     for _ in 0..REQUESTS {
         send().await;
     }
     let sender = cpu("/proc/thread-self/schedstat") - before.0;
     assert!(client.flush(MINUTE).await.is_ok());
     let micros = |nanos: u64| nanos as f64 / 1e3 / REQUESTS as f64;
-    (micros(sender), micros(library() - before.1))
+    (micros(sender), micros(library_cpu() - before.1))
 }
 
+/// The CPU time that a thread has used so far, in nanoseconds.
 fn cpu(path: &str) -> u64 {
     std::fs::read_to_string(path).unwrap().split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// The CPU time of the library's threads so far.
-fn library() -> u64 {
+/// The CPU time that the library's threads have used so far, in nanoseconds.
+fn library_cpu() -> u64 {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten().map(|task| task.path());
     let own = |task: &std::path::PathBuf| {
         std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with("otas"))

@@ -1,4 +1,4 @@
-//! actix-web: handlers are not `Send`.
+//! actix-web, whose handlers are not `Send`.
 
 use std::rc::Rc;
 
@@ -10,9 +10,9 @@ use crate::support;
 #[get("/below/{n}")]
 #[otas_session(meta = { "n": *n })]
 async fn below(n: web::Path<u8>) -> String {
-    let held = Rc::new(n.into_inner());
+    let kept = Rc::new(n.into_inner());
     actix_web::rt::task::yield_now().await;
-    assert_eq!(*held, 1);
+    assert_eq!(*kept, 1);
     support::session_id()
 }
 
@@ -34,7 +34,7 @@ fn a_handler_sees_its_session() {
 
         for path in ["/below/1", "/above"] {
             let id = support::get(&format!("{url}{path}")).await;
-            assert!(support::opened(&id), "{path}: {id:?}");
+            assert!(support::was_opened(&id), "{path}: {id:?}");
         }
         handle.stop(false).await;
     });

@@ -1,4 +1,4 @@
-//! async-trait: the attribute sees a boxed future, in implementations and in methods by default.
+//! async-trait, which turns methods and default methods into functions that return a boxed future.
 
 use async_trait::async_trait;
 use otas::otas_session;
@@ -10,7 +10,7 @@ trait Agent {
     async fn run(&self, task: &str, (left, right): (u8, u8)) -> Result<String, std::num::ParseIntError>;
 
     #[otas_session(meta = { "task": task })]
-    async fn by_default(&self, task: &str) -> String {
+    async fn default_method(&self, task: &str) -> String {
         tokio::task::yield_now().await;
         format!("{task}{}", support::session_id())
     }
@@ -43,9 +43,9 @@ trait Local {
 impl Local for Summarizer {
     #[otas_session(meta = { "id": self.id }, on_error = |error| error.to_string())]
     async fn run(self: Box<Self>) -> String {
-        let held = std::rc::Rc::new(self.id);
+        let kept = std::rc::Rc::new(self.id);
         tokio::task::yield_now().await;
-        assert_eq!(*held, 7);
+        assert_eq!(*kept, 7);
         support::session_id()
     }
 }
@@ -55,8 +55,8 @@ async fn a_method_sees_its_session() {
     support::start();
     let agent = Summarizer { id: 7 };
 
-    assert!(support::opened(&Agent::run(&agent, "5", (1, 2)).await.expect("a number")));
-    assert!(agent.by_default("").await.len() > 8);
+    assert!(support::was_opened(&Agent::run(&agent, "5", (1, 2)).await.expect("a number")));
+    assert!(agent.default_method("").await.len() > 8);
     assert!(Agent::run(&agent, "x", (1, 2)).await.is_err());
-    assert!(support::opened(&Local::run(Box::new(agent)).await));
+    assert!(support::was_opened(&Local::run(Box::new(agent)).await));
 }

@@ -1,4 +1,4 @@
-//! axum: handlers, and `#[debug_handler]`, which writes out what stands below it twice.
+//! axum: handlers, and `#[debug_handler]`, which emits the code below it twice.
 
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
@@ -44,6 +44,6 @@ async fn a_handler_sees_its_session() {
 
     for path in ["/plain/1/x", "/below", "/above"] {
         let id = support::get(&format!("{url}{path}")).await;
-        assert!(support::opened(&id), "{path}: {id:?}");
+        assert!(support::was_opened(&id), "{path}: {id:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! The attribute together with the macros of other crates: one server of each, a real request, the session seen in the handler.
+//! The attribute above and below the macros of other crates: the function must see its session, in
+//! servers on a real request.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Above the macros that make an ordinary function of an async one.
+//! The attribute above macros that turn an async function into a synchronous one.
 
 use otas::otas_session;
 
@@ -19,7 +19,8 @@ async fn main() -> String {
 #[otas_session]
 #[tokio::test]
 async fn above_tokio_test() {
-    // The attribute stands above: the session is there before the body, and the local OTAS may not be.
+    // Only has to compile and run: no body runs before this session opens, so nothing can start the
+    // local OTAS first.
     let _ = support::session_id();
 }
 
@@ -27,6 +28,6 @@ async fn above_tokio_test() {
 fn an_annotated_main_sees_its_session() {
     support::start();
 
-    assert!(support::opened(&tokio_main()));
-    assert!(support::opened(&main()));
+    assert!(support::was_opened(&tokio_main()));
+    assert!(support::was_opened(&main()));
 }

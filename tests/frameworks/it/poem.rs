@@ -1,4 +1,4 @@
-//! poem: `#[handler]` makes a type of the function.
+//! poem, whose `#[handler]` turns the function into a type.
 
 use otas::otas_session;
 use poem::listener::{Acceptor, Listener, TcpListener};
@@ -30,6 +30,6 @@ async fn a_handler_sees_its_session() {
 
     for path in ["/below/1", "/above"] {
         let id = support::get(&format!("http://{address}{path}")).await;
-        assert!(support::opened(&id), "{path}: {id:?}");
+        assert!(support::was_opened(&id), "{path}: {id:?}");
     }
 }

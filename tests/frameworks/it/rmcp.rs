@@ -1,4 +1,4 @@
-//! rmcp: `#[tool]` makes a boxed future of the function.
+//! rmcp, whose `#[tool]` turns the method into one that returns a boxed future.
 
 use otas::otas_session;
 use rmcp::handler::server::router::tool::ToolRouter;
@@ -20,18 +20,18 @@ struct Tools {
 
 #[tool_router(router = tool_router)]
 impl Tools {
-    /// Above the session.
+    /// The attribute below `#[tool]`.
     #[tool]
     #[otas_session(meta = { text })]
-    async fn above(&self, Parameters(Question { text }): Parameters<Question>) -> String {
+    async fn below(&self, Parameters(Question { text }): Parameters<Question>) -> String {
         drop(text);
         support::session_id()
     }
 
-    /// Below the session.
+    /// The attribute above `#[tool]`.
     #[otas_session]
     #[tool]
-    async fn below(&self, Parameters(Question { text }): Parameters<Question>) -> String {
+    async fn above(&self, Parameters(Question { text }): Parameters<Question>) -> String {
         drop(text);
         support::session_id()
     }
@@ -47,19 +47,19 @@ impl ServerHandler for Tools {
 #[tokio::test]
 async fn a_tool_sees_its_session() {
     support::start();
-    let (ours, theirs) = tokio::io::duplex(4096);
+    let (client_end, server_end) = tokio::io::duplex(4096);
     tokio::spawn(async move {
-        let server = Tools { tool_router: Tools::tool_router() }.serve(theirs).await.expect("a server");
+        let server = Tools { tool_router: Tools::tool_router() }.serve(server_end).await.expect("a server");
         server.waiting().await
     });
-    let client = ().serve(ours).await.expect("a client");
+    let client = ().serve(client_end).await.expect("a client");
 
     for name in ["above", "below"] {
         let arguments = serde_json::json!({ "text": "x" }).as_object().cloned().unwrap_or_default();
         let call = CallToolRequestParams::new(name).with_arguments(arguments);
-        let answer = client.call_tool(call).await.expect("an answer");
+        let result = client.call_tool(call).await.expect("a result");
         let text =
-            serde_json::to_value(&answer).expect("JSON")["content"][0]["text"].as_str().unwrap_or_default().to_owned();
-        assert!(support::opened(&text), "{name}: {answer:?}");
+            serde_json::to_value(&result).expect("JSON")["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+        assert!(support::was_opened(&text), "{name}: {result:?}");
     }
 }

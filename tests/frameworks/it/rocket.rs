@@ -1,4 +1,4 @@
-//! rocket: a macro may stand in the return type.
+//! rocket, whose return types may be macros.
 
 use otas::otas_session;
 use rocket::response::stream::TextStream;
@@ -39,7 +39,7 @@ async fn a_handler_sees_its_session() {
 
     for path in ["/below/1", "/above", "/stream"] {
         let id = support::get(&format!("http://127.0.0.1:{port}{path}")).await;
-        assert!(support::opened(&id), "{path}: {id:?}");
+        assert!(support::was_opened(&id), "{path}: {id:?}");
     }
     shutdown.notify();
     assert!(running.await.expect("no panic").is_ok());

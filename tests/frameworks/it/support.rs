@@ -1,52 +1,46 @@
-//! One local OTAS for all tests: handlers run in tasks of their framework's, where only the default client of the process is at hand.
+//! One local OTAS for all tests, because handlers run in tasks of their framework, where only the
+//! default client of the process is available.
 
 use std::sync::LazyLock;
 
-use otas_local::Server;
 use otas::{Client, Config, Session};
+use otas_local::Server;
 
-struct Otas {
-    server: Server,
-    // Serves as long as the process lives: each test has a runtime of its own, and a shorter life.
-    _runtime: tokio::runtime::Runtime,
-}
-
-static OTAS: LazyLock<Otas> = LazyLock::new(|| {
-    // On a thread of its own, as a runtime cannot be entered from within another one.
+static OTAS: LazyLock<Server> = LazyLock::new(|| {
+    // On its own thread, because `block_on` panics inside another runtime.
     std::thread::spawn(|| {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let server = runtime.block_on(Server::start()).expect("a server");
         let client = Client::new(Config::from_vars(server.env()).expect("a configuration")).expect("a client");
-        std::mem::forget(otas::init(client).expect("the first"));
-        Otas { server, _runtime: runtime }
+        std::mem::forget(otas::init(client).expect("no other default client"));
+        server
     })
     .join()
     .expect("a local OTAS")
 });
 
-/// Starts the local OTAS where no test has yet.
+/// Starts the local OTAS, unless another test has.
 pub fn start() {
     LazyLock::force(&OTAS);
 }
 
-/// The id of the current session: what each handler answers.
+/// The id of the current session, which each handler returns; empty outside a session.
 pub fn session_id() -> String {
     Session::current().map(|session| session.id().to_string()).unwrap_or_default()
 }
 
 /// Whether the local OTAS opened this session.
-pub fn opened(id: &str) -> bool {
-    let known = OTAS.server.sessions().iter().any(|session| format!("{session:?}").contains(id));
-    !id.is_empty() && known
+pub fn was_opened(id: &str) -> bool {
+    let is_known = OTAS.sessions().iter().any(|session| format!("{session:?}").contains(id));
+    !id.is_empty() && is_known
 }
 
-/// A GET of some other program's.
+/// Sends a GET, as another program would, and returns the body of the response.
 pub async fn get(url: &str) -> String {
     start();
-    let answer = otas::reqwest::get(url).await.expect("an answer");
-    assert!(answer.status().is_success(), "{url}: {}", answer.status());
-    answer.text().await.expect("a body")
+    let response = otas::reqwest::get(url).await.expect("a response");
+    assert!(response.status().is_success(), "{url}: {}", response.status());
+    response.text().await.expect("a body")
 }
 
 /// A free loopback port.

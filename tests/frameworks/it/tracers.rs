@@ -1,4 +1,4 @@
-//! tracing and fastrace: above and below.
+//! tracing and fastrace.
 
 use otas::otas_session;
 
@@ -47,12 +47,12 @@ impl Traced for u8 {
 }
 
 #[tokio::test]
-async fn the_body_sees_its_session_in_both_orders() {
+async fn the_body_sees_its_session_above_and_below_a_tracer() {
     support::start();
 
-    assert!(support::opened(&above_tracing(1).await));
-    assert!(support::opened(&below_tracing(1).await.expect("ok")));
-    assert!(support::opened(&above_fastrace(1).await));
-    assert!(support::opened(&below_fastrace(1).await));
-    assert!(support::opened(&1u8.run().await));
+    assert!(support::was_opened(&above_tracing(1).await));
+    assert!(support::was_opened(&below_tracing(1).await.expect("ok")));
+    assert!(support::was_opened(&above_fastrace(1).await));
+    assert!(support::was_opened(&below_fastrace(1).await));
+    assert!(support::was_opened(&1u8.run().await));
 }

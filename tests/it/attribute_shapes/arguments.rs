@@ -1,9 +1,9 @@
-//! Patterns and types of arguments, and names of any kind.
+//! Arguments: patterns, types, and names that could clash with the expansion.
 
 use otas::otas_session;
 use serde_json::json;
 
-use crate::support::{Otas, here, run};
+use crate::support::{Otas, in_session, run};
 
 #[derive(Clone)]
 struct State {
@@ -14,8 +14,8 @@ struct Json<T>(T);
 struct Triple(u8, u8, u8);
 
 #[otas_session(meta = { n, a, "b": b })]
-async fn like_a_handler(Json(State { n }): Json<State>, Json((a, b)): Json<(u8, String)>) -> String {
-    assert!(here());
+async fn extractors(Json(State { n }): Json<State>, Json((a, b)): Json<(u8, String)>) -> String {
+    assert!(in_session());
     format!("{n}{a}{b}")
 }
 
@@ -29,7 +29,7 @@ async fn patterns(
     &z: &u8,
     Triple(x, ..): Triple,
 ) -> usize {
-    assert!(here());
+    assert!(in_session());
     l += q + w.0 + p + s + z + x;
     usize::from(l) + r.len()
 }
@@ -39,29 +39,29 @@ async fn mutable(mut a: String) -> String {
     fn change(text: &mut String) {
         text.push('!');
     }
-    assert!(here());
+    assert!(in_session());
     change(&mut a);
     a
 }
 
 #[otas_session]
 async fn ignored(_: String, _: u8, _x: u8) -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session]
 async fn with_attributes(#[cfg(any())] x: NoSuchType, #[allow(unused)] z: u8) -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session(meta = { r#match, "same": r#match })]
 async fn r#type(r#match: u8) -> u8 {
-    r#match + u8::from(here())
+    r#match + u8::from(in_session())
 }
 
 #[otas_session]
 async fn opaque(text: impl Into<String>, f: impl Fn(u8) -> u8) -> String {
-    assert!(here());
+    assert!(in_session());
     text.into() + &f(1).to_string()
 }
 
@@ -73,21 +73,21 @@ async fn pointers(
     (a, b, c): (u8, u8, u8),
     words: &[&str],
 ) -> usize {
-    assert!(here());
+    assert!(in_session());
     let _ = out.write_str("x");
     f("abc") + usize::from(g(a + b + c)) + words.len()
 }
 
 #[otas_session]
 #[allow(improper_ctypes_definitions)]
-pub async extern "C" fn of_another_abi(x: u8) -> u8 {
-    x + u8::from(here())
+pub async extern "C" fn another_abi(x: u8) -> u8 {
+    x + u8::from(in_session())
 }
 
 #[tokio::test]
-async fn every_pattern_stays_in_the_signature() {
+async fn argument_patterns_are_preserved() {
     run(async {
-        assert_eq!(like_a_handler(Json(State { n: 1 }), Json((2, String::from("c")))).await, "12c");
+        assert_eq!(extractors(Json(State { n: 1 }), Json((2, String::from("c")))).await, "12c");
         let sum = patterns((1, String::from("ab")), 1, (1, 9), [1, 1], &1, Triple(1, 2, 3)).await;
         assert_eq!(sum, 9);
         assert_eq!(mutable(String::from("a")).await, "a!");
@@ -98,29 +98,29 @@ async fn every_pattern_stays_in_the_signature() {
 }
 
 #[tokio::test]
-async fn every_type_of_argument_fits() {
+async fn every_argument_type_is_supported() {
     let mut out = String::new();
     run(async {
         assert_eq!(opaque("a", |x| x + 1).await, "a2");
         assert_eq!(pointers(&str::len, &mut out, |x| x, (1, 2, 3), &["a"]).await, 10);
-        assert_eq!(of_another_abi(1).await, 2);
+        assert_eq!(another_abi(1).await, 2);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_raw_identifier_is_a_key_without_its_mark() {
-    let otas = Otas::start().await.expect("a server");
+async fn a_raw_identifier_becomes_a_key_without_its_prefix() {
+    let otas = Otas::start().await.unwrap();
 
     assert_eq!(otas.client.scope(r#type(1)).await, 2);
 
     assert_eq!(otas.metas(), [json!({ "match": 1, "same": 1 })]);
 }
 
-/// Names that an expansion could use for itself.
+/// Names that the expansion might use itself.
 #[otas_session(meta = { body, session, meta, client, result, fut, error, e, x, span })]
 #[allow(clippy::too_many_arguments, clippy::many_single_char_names)]
-async fn named_like_a_variable_of_ours(
+async fn clashing_variables(
     body: u8,
     session: u8,
     meta: u8,
@@ -132,11 +132,11 @@ async fn named_like_a_variable_of_ours(
     x: u8,
     span: u8,
 ) -> u8 {
-    body + session + meta + client + result + fut + error + e + x + span + u8::from(here())
+    body + session + meta + client + result + fut + error + e + x + span + u8::from(in_session())
 }
 
 mod constants {
-    //! A `let` or a pattern of the same name would be read as the constant.
+    //! In a pattern, a name in the expansion would refer to the constant.
     #![allow(non_upper_case_globals, dead_code)]
     use super::*;
 
@@ -152,24 +152,24 @@ mod constants {
     const prepared: u8 = 0;
 
     #[otas_session(meta = { meta, "body": body, session })]
-    pub async fn named_like_ours() -> bool {
+    pub async fn clashing_constants() -> bool {
         let _ = prepared;
-        here() && meta + body + session == 6
+        in_session() && meta + body + session == 6
     }
 
     #[otas_session(client = client, meta = { meta, "body": body, session })]
     pub async fn with_a_client(client: &otas::Client) -> bool {
-        here()
+        in_session()
     }
 }
 
 #[tokio::test]
-async fn variables_and_constants_may_have_any_name() {
-    let otas = Otas::start().await.expect("a server");
+async fn user_variables_and_constants_never_clash_with_the_expansion() {
+    let otas = Otas::start().await.unwrap();
     otas.client
         .scope(async {
-            assert_eq!(named_like_a_variable_of_ours(1, 1, 1, 1, 1, 1, 1, 1, 1, 1).await, 11);
-            assert!(constants::named_like_ours().await);
+            assert_eq!(clashing_variables(1, 1, 1, 1, 1, 1, 1, 1, 1, 1).await, 11);
+            assert!(constants::clashing_constants().await);
             assert!(constants::with_a_client(&otas.client).await);
         })
         .await;

@@ -1,14 +1,14 @@
-//! What stands in bodies.
+//! Bodies: statements, items, tail expressions and control flow.
 
 use std::sync::Mutex;
 
 use otas::otas_session;
 
-use crate::support::{here, run};
+use crate::support::{in_session, run};
 
 #[otas_session]
 async fn early_return(x: Option<u8>) -> Option<u8> {
-    assert!(here());
+    assert!(in_session());
     let x = x?;
     if x == 0 {
         return Some(9);
@@ -26,13 +26,13 @@ async fn early_return(x: Option<u8>) -> Option<u8> {
 
 #[otas_session]
 async fn question_marks(text: &str) -> Result<u8, Box<dyn std::error::Error>> {
-    assert!(here());
+    assert!(in_session());
     let x: u8 = text.parse()?;
     Ok(x)
 }
 
 #[tokio::test]
-async fn returns_question_marks_and_labels_work_as_before() {
+async fn early_returns_question_marks_and_labels_work() {
     run(async {
         assert_eq!(early_return(None).await, None);
         assert_eq!(early_return(Some(0)).await, Some(9));
@@ -47,13 +47,13 @@ async fn returns_question_marks_and_labels_work_as_before() {
 async fn inner_attribute() -> bool {
     #![allow(unused_variables)]
     let unused = 42;
-    here()
+    in_session()
 }
 
 #[otas_session]
 async fn inner_comment() -> bool {
-    //! A comment on the function.
-    here()
+    //! A doc comment on the function.
+    in_session()
 }
 
 #[otas_session]
@@ -74,12 +74,12 @@ async fn items() -> usize {
             1
         };
     }
-    assert!(here());
+    assert!(in_session());
     Inner(SIZE).get() + helper().len() + one!()
 }
 
 #[tokio::test]
-async fn items_and_inner_attributes_may_stand_in_the_body() {
+async fn the_body_may_contain_items_and_inner_attributes() {
     run(async {
         assert!(inner_attribute().await);
         assert!(inner_comment().await);
@@ -89,32 +89,32 @@ async fn items_and_inner_attributes_may_stand_in_the_body() {
 }
 
 #[otas_session]
-async fn temporary_at_the_end(text: &Mutex<String>) -> usize {
-    assert!(here());
-    text.lock().expect("not poisoned").len()
+async fn tail_temporary(text: &Mutex<String>) -> usize {
+    assert!(in_session());
+    text.lock().unwrap().len()
 }
 
 #[otas_session]
-async fn borrowed_temporary_at_the_end(text: &Mutex<String>) -> Option<char> {
-    text.lock().expect("not poisoned").chars().next()
+async fn borrowed_tail_temporary(text: &Mutex<String>) -> Option<char> {
+    text.lock().unwrap().chars().next()
 }
 
 #[otas_session]
-async fn guard_at_the_end_after_an_await(text: &Mutex<String>) -> usize {
+async fn guard_in_tail_after_await(text: &Mutex<String>) -> usize {
     tokio::task::yield_now().await;
-    text.lock().expect("not poisoned").len()
+    text.lock().unwrap().len()
 }
 
 #[tokio::test]
-async fn temporaries_at_the_end_live_as_long_as_before() {
+async fn temporaries_in_the_tail_expression_keep_their_lifetime() {
     fn send<T: Send>(value: T) -> T {
         value
     }
     let text = Mutex::new(String::from("ab"));
     run(async {
-        assert_eq!(temporary_at_the_end(&text).await, 2);
-        assert_eq!(borrowed_temporary_at_the_end(&text).await, Some('a'));
-        assert_eq!(send(guard_at_the_end_after_an_await(&text)).await, 2);
+        assert_eq!(tail_temporary(&text).await, 2);
+        assert_eq!(borrowed_tail_temporary(&text).await, Some('a'));
+        assert_eq!(send(guard_in_tail_after_await(&text)).await, 2);
     })
     .await;
 }
@@ -127,8 +127,8 @@ struct Parts {
 
 impl Parts {
     #[otas_session(meta = { "a": self.a })]
-    async fn takes_a_part(self) -> String {
-        assert!(here());
+    async fn moves_a_field(self) -> String {
+        assert!(in_session());
         let a = self.a;
         tokio::task::yield_now().await;
         a
@@ -136,17 +136,17 @@ impl Parts {
 }
 
 #[otas_session]
-async fn takes_a_part(Parts { a, .. }: Parts) -> String {
-    assert!(here());
+async fn moves_a_field(Parts { a, .. }: Parts) -> String {
+    assert!(in_session());
     a
 }
 
 #[tokio::test]
-async fn a_part_of_an_argument_can_be_moved() {
+async fn a_field_can_be_moved_out_of_an_argument() {
     let parts = Parts { a: String::from("a"), b: String::from("b") };
     run(async {
-        assert_eq!(parts.clone().takes_a_part().await, "a");
-        assert_eq!(takes_a_part(parts.clone()).await + &parts.b, "ab");
+        assert_eq!(parts.clone().moves_a_field().await, "a");
+        assert_eq!(moves_a_field(parts.clone()).await + &parts.b, "ab");
     })
     .await;
 }
@@ -162,46 +162,46 @@ async fn statements(x: u8) -> bool {
     };
     match x {
         0 => false,
-        _ => here(),
+        _ => in_session(),
     }
 }
 
 #[otas_session]
-async fn attribute_at_the_end() -> bool {
-    assert!(here());
+async fn attribute_on_tail() -> bool {
+    assert!(in_session());
     #[allow(unused_parens)]
     (true)
 }
 
 #[otas_session]
-async fn tuple_at_the_end() -> (u8,) {
+async fn tuple_tail() -> (u8,) {
     (1,)
 }
 
 #[otas_session]
-async fn struct_at_the_end() -> Parts {
+async fn struct_tail() -> Parts {
     Parts { a: String::new(), b: String::new() }
 }
 
 #[tokio::test]
-async fn every_kind_of_statement_and_tail_works() {
+async fn every_kind_of_statement_and_tail_expression_works() {
     run(async {
         empty().await;
         assert!(statements(1).await);
-        assert!(attribute_at_the_end().await);
-        assert_eq!(tuple_at_the_end().await, (1,));
-        assert_eq!(struct_at_the_end().await.a, "");
+        assert!(attribute_on_tail().await);
+        assert_eq!(tuple_tail().await, (1,));
+        assert_eq!(struct_tail().await.a, "");
     })
     .await;
 }
 
 #[otas_session(meta = { n })]
 async fn recursive(n: u8) -> u8 {
-    if n == 0 { u8::from(here()) } else { 1 + Box::pin(recursive(n - 1)).await }
+    if n == 0 { u8::from(in_session()) } else { 1 + Box::pin(recursive(n - 1)).await }
 }
 
 #[tokio::test]
-async fn a_function_may_call_itself() {
+async fn an_annotated_function_can_recurse() {
     assert_eq!(run(recursive(3)).await, 4);
 }
 
@@ -212,7 +212,7 @@ async fn tokio_macros() -> u8 {
         x = pinned => x,
         () = std::future::pending() => 0,
     };
-    let (a, b) = tokio::join!(async { u8::from(here()) }, async { u8::from(here()) });
+    let (a, b) = tokio::join!(async { u8::from(in_session()) }, async { u8::from(in_session()) });
     let closure = async |x: u8| x + 1;
     let Some(c) = Some(closure(1).await) else { return 0 };
     if let Some(d) = Some(1)
@@ -224,13 +224,13 @@ async fn tokio_macros() -> u8 {
 }
 
 #[tokio::test]
-async fn concurrency_inside_the_body_sees_the_session() {
+async fn select_and_join_in_the_body_see_the_session() {
     assert_eq!(run(tokio_macros()).await, 6);
 }
 
 #[otas_session]
-async fn awaits_in_its_meta() -> bool {
-    here()
+async fn without_arguments() -> bool {
+    in_session()
 }
 
 mod shadowed_by_a_glob {
@@ -249,12 +249,12 @@ mod shadowed_by_a_glob {
     pub async fn glob() -> Foo {
         #[allow(unused_imports)]
         use other::Bar::*;
-        here()
+        in_session()
     }
 }
 
 #[tokio::test]
 async fn a_glob_import_in_the_body_does_not_shadow_the_return_type() {
     assert!(run(shadowed_by_a_glob::glob()).await);
-    assert!(run(awaits_in_its_meta()).await);
+    assert!(run(without_arguments()).await);
 }

@@ -1,4 +1,4 @@
-//! Surroundings that shadow what an expansion could rely on.
+//! Hygiene: surroundings that shadow names the expansion might rely on.
 
 use crate::support::run;
 
@@ -29,12 +29,12 @@ mod shadowed_prelude {
 
     #[otas_session(meta = { "a": 1, "nested": { "b": [1, null] } })]
     pub async fn body() -> bool {
-        crate::support::here()
+        crate::support::in_session()
     }
 
     #[otas_session(on_error = fail)]
     pub async fn fails() -> ::core::result::Result<bool, ::otas::Error> {
-        ::core::result::Result::Ok(crate::support::here())
+        ::core::result::Result::Ok(crate::support::in_session())
     }
 }
 
@@ -51,7 +51,7 @@ mod shadowed_crates {
 
     #[otas_session(meta = { "a": 1, key() : 2 })]
     pub async fn body() -> bool {
-        crate::support::here()
+        crate::support::in_session()
     }
 
     fn key() -> &'static str {
@@ -64,12 +64,12 @@ mod without_prelude {
 
     #[::otas::otas_session(meta = { x, "list": [x, { "a": null }] })]
     pub async fn body(x: u8) -> bool {
-        x == 1 && crate::support::here()
+        x == 1 && crate::support::in_session()
     }
 
     #[::otas::otas_session(on_error = fail)]
     pub async fn fails() -> ::std::result::Result<bool, ::otas::Error> {
-        ::std::result::Result::Ok(crate::support::here())
+        ::std::result::Result::Ok(crate::support::in_session())
     }
 }
 
@@ -105,7 +105,7 @@ mod shadowed_macros {
 
     #[otas_session(meta = { "a": [1, 2], "b": { "c": null } })]
     pub async fn body() -> bool {
-        crate::support::here()
+        crate::support::in_session()
     }
 }
 
@@ -116,17 +116,17 @@ mod renamed {
 
     #[deep::observability::otas_session(crate = self::deep::observability, meta = { "a": 1 })]
     pub async fn by_path() -> bool {
-        crate::support::here()
+        crate::support::in_session()
     }
 
     #[deep::observability::otas_session(on_error = fail, crate = deep::observability)]
     pub async fn with_a_handler() -> Result<bool, deep::observability::Error> {
-        Ok(crate::support::here())
+        Ok(crate::support::in_session())
     }
 }
 
 #[tokio::test]
-async fn a_shadowed_prelude_does_not_matter() {
+async fn a_shadowed_or_missing_prelude_is_harmless() {
     assert!(run(shadowed_prelude::body()).await);
     assert!(run(shadowed_prelude::fails()).await.is_ok_and(|seen| seen));
     assert!(run(without_prelude::body(1)).await);
@@ -134,17 +134,17 @@ async fn a_shadowed_prelude_does_not_matter() {
 }
 
 #[tokio::test]
-async fn modules_named_like_crates_do_not_matter() {
+async fn modules_named_like_crates_are_harmless() {
     assert!(run(shadowed_crates::body()).await);
 }
 
 #[tokio::test]
-async fn macros_named_like_those_of_the_standard_library_do_not_matter() {
+async fn shadowed_standard_macros_are_harmless() {
     assert!(run(shadowed_macros::body()).await);
 }
 
 #[tokio::test]
-async fn a_renamed_crate_is_named_with_crate() {
+async fn a_renamed_crate_can_be_named_by_the_crate_argument() {
     assert!(run(renamed::by_path()).await);
     assert!(run(renamed::with_a_handler()).await.is_ok_and(|seen| seen));
 }

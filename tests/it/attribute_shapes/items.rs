@@ -1,35 +1,35 @@
-//! Attributes on the function, and macros that write it.
+//! Other attributes on the function, and macros that generate it.
 
 use otas::otas_session;
 use serde_json::json;
 
-use crate::support::{Otas, here, run};
+use crate::support::{Otas, in_session, run};
 
-/// Documented before.
+/// Documented above the attribute.
 #[must_use]
 #[inline]
 #[otas_session]
 #[cold]
-#[doc = "Documented after."]
+#[doc = "Documented below the attribute."]
 pub async fn with_attributes() -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session]
 #[deprecated = "an example"]
 async fn deprecated() -> bool {
-    here()
+    in_session()
 }
 
 #[cfg_attr(all(), otas_session(meta = { "from": "cfg_attr" }))]
-async fn by_cfg_attr() -> bool {
-    here()
+async fn in_cfg_attr() -> bool {
+    in_session()
 }
 
 #[otas_session(meta = { "order": 1 })]
 #[otas_session(meta = { "order": 2 })]
 async fn twice() -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session(
@@ -37,22 +37,22 @@ async fn twice() -> bool {
     meta = { "a": 1, },
 )]
 pub(crate) async fn in_any_order_with_a_trailing_comma() -> bool {
-    here()
+    in_session()
 }
 
 #[otas_session()]
 async fn with_empty_parentheses() -> bool {
-    here()
+    in_session()
 }
 
 #[tokio::test]
-async fn other_attributes_stay() {
+async fn other_attributes_are_preserved() {
     run(async {
         assert!(with_attributes().await);
         #[allow(deprecated)]
         let called = deprecated().await;
         assert!(called);
-        assert!(by_cfg_attr().await);
+        assert!(in_cfg_attr().await);
         assert!(in_any_order_with_a_trailing_comma().await);
         assert!(with_empty_parentheses().await);
     })
@@ -60,34 +60,34 @@ async fn other_attributes_stay() {
 }
 
 #[tokio::test]
-async fn the_attribute_twice_opens_two_sessions_the_lower_one_first() {
-    let otas = Otas::start().await.expect("a server");
+async fn the_attribute_applied_twice_opens_the_lower_session_first() {
+    let otas = Otas::start().await.unwrap();
 
     assert!(otas.client.scope(twice()).await);
 
     assert_eq!(otas.metas(), [json!({ "order": 2 }), json!({ "order": 1 })]);
 }
 
-macro_rules! writes {
+macro_rules! function {
     ($vis:vis $name:ident, $arg:pat => $type:ty, $result:ty, $value:expr, $key:literal, $body:block) => {
         #[otas_session(meta = { $key: $value, "list": [$value] })]
         $vis async fn $name($arg: $type) -> $result $body
     };
 }
 
-writes!(pub(crate) written, (x, _) => (u8, u8), Option<u8>, 1 + 2, "sum", { here().then_some(x) });
-writes!(written_privately, _ => u8, bool, (7,), "tuple", { here() });
+function!(pub(crate) public, (x, _) => (u8, u8), Option<u8>, 1 + 2, "sum", { in_session().then_some(x) });
+function!(private, _ => u8, bool, (7,), "tuple", { in_session() });
 
-macro_rules! wraps {
+macro_rules! annotate {
     ($item:item) => {
         #[otas_session(meta = { "from": "item" })]
         $item
     };
 }
 
-wraps! {
+annotate! {
     async fn whole_item(x: u8) -> bool {
-        x == 1 && here()
+        x == 1 && in_session()
     }
 }
 
@@ -103,7 +103,7 @@ macro_rules! method {
 struct Wrapped(u8);
 
 impl Wrapped {
-    method!(self, self.0 + u8::from(here()));
+    method!(self, self.0 + u8::from(in_session()));
 }
 
 macro_rules! handled {
@@ -118,12 +118,12 @@ macro_rules! handled {
 handled!(|error| error.to_string(), client, String);
 
 #[tokio::test]
-async fn a_macro_may_write_the_function_and_the_arguments() {
-    let otas = Otas::start().await.expect("a server");
+async fn macros_can_generate_functions_and_attribute_arguments() {
+    let otas = Otas::start().await.unwrap();
     otas.client
         .scope(async {
-            assert_eq!(written((1, 2)).await, Some(1));
-            assert!(written_privately(1).await);
+            assert_eq!(public((1, 2)).await, Some(1));
+            assert!(private(1).await);
             assert!(whole_item(1).await);
             assert_eq!(Wrapped(1).method().await, 2);
             assert_eq!(handled(&otas.client).await, "ran");
@@ -142,10 +142,10 @@ async fn a_macro_may_write_the_function_and_the_arguments() {
 
 #[otas_session]
 async fn main() -> u8 {
-    5 + u8::from(here())
+    5 + u8::from(in_session())
 }
 
 #[tokio::test]
-async fn a_function_named_main_keeps_its_value() {
+async fn a_function_named_main_keeps_its_return_value() {
     assert_eq!(run(main()).await, 6);
 }

@@ -1,4 +1,4 @@
-//! The grammar of `meta`: that of `serde_json::json!`, and more.
+//! `meta`: the grammar of `serde_json::json!`, arbitrary expressions, and invalid values.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,10 +6,11 @@ use otas::otas_session;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::support::{Otas, here};
+use crate::support::{Otas, in_session};
 
-async fn sent<F: Future>(call: F) -> Value {
-    let otas = Otas::start().await.expect("a server");
+/// Runs a call, and returns the meta that it sent.
+async fn sent_meta<F: Future>(call: F) -> Value {
+    let otas = Otas::start().await.unwrap();
     otas.client.scope(call).await;
     otas.metas().pop().unwrap_or_default()
 }
@@ -26,10 +27,10 @@ impl Task {
     }
 
     #[otas_session(meta = self.meta())]
-    async fn by_method(&self) {}
+    async fn from_method(&self) {}
 
     #[otas_session(meta = self)]
-    async fn itself(&self) {}
+    async fn from_self(&self) {}
 }
 
 fn pair<A, B>(a: A, b: B) -> (A, B) {
@@ -75,7 +76,7 @@ fn pair<A, B>(a: A, b: B) -> (A, B) {
     r#type,
 })]
 async fn everything(key: &str, r#type: u8) {
-    assert!(here());
+    assert!(in_session());
 }
 
 trait Wider<A, B> {
@@ -91,7 +92,7 @@ mod constants {
 }
 
 #[tokio::test]
-async fn everything_that_json_takes_can_be_written() {
+async fn meta_supports_the_grammar_of_the_json_macro() {
     let expected = json!({
         "null": null, "true": true, "false": false, "negative": -1, "float": -1.5, "text": "a", "raw": "b",
         "list": [1, null, [true, { "deep": [] }], -2, "x"],
@@ -104,32 +105,32 @@ async fn everything_that_json_takes_can_be_written() {
         "none": null, "key": "key", "type": 7,
     });
 
-    assert_eq!(sent(everything("key", 7)).await, expected);
+    assert_eq!(sent_meta(everything("key", 7)).await, expected);
 }
 
 #[tokio::test]
-async fn any_expression_that_serialises_to_an_object_is_a_meta() {
+async fn meta_accepts_any_expression_that_serializes_to_an_object() {
     #[otas_session(meta = json!({ "a": id }))]
-    async fn by_macro(id: u8) {
+    async fn from_macro(id: u8) {
         let _ = id;
     }
     #[otas_session(meta = map)]
-    async fn by_map(map: HashMap<&str, u8>) {
+    async fn from_map(map: HashMap<&str, u8>) {
         drop(map);
     }
     #[otas_session(meta = Task { name: "t", tags: Vec::new() })]
-    async fn by_structure() {}
+    async fn from_struct() {}
     let task = Task { name: "n", tags: vec![1] };
 
-    assert_eq!(sent(by_macro(1)).await, json!({ "a": 1 }));
-    assert_eq!(sent(by_map(HashMap::from([("k", 1)]))).await, json!({ "k": 1 }));
-    assert_eq!(sent(by_structure()).await, json!({ "name": "t", "tags": [] }));
-    assert_eq!(sent(task.by_method()).await, json!({ "task": "n" }));
-    assert_eq!(sent(task.itself()).await, json!({ "name": "n", "tags": [1] }));
+    assert_eq!(sent_meta(from_macro(1)).await, json!({ "a": 1 }));
+    assert_eq!(sent_meta(from_map(HashMap::from([("k", 1)]))).await, json!({ "k": 1 }));
+    assert_eq!(sent_meta(from_struct()).await, json!({ "name": "t", "tags": [] }));
+    assert_eq!(sent_meta(task.from_method()).await, json!({ "task": "n" }));
+    assert_eq!(sent_meta(task.from_self()).await, json!({ "name": "n", "tags": [1] }));
 }
 
 #[tokio::test]
-async fn the_meta_borrows_what_the_body_then_moves() {
+async fn meta_borrows_arguments_that_the_body_later_moves() {
     #[otas_session(meta = { a, "b": b.len(), "map": map, "part": pair.0 })]
     async fn moves(a: String, b: Vec<u8>, map: BTreeMap<u8, u8>, mut pair: (String, u8)) -> usize {
         pair.1 += 1;
@@ -139,11 +140,11 @@ async fn the_meta_borrows_what_the_body_then_moves() {
 
     let call = moves("x".into(), vec![1], BTreeMap::from([(1, 2)]), ("p".into(), 1));
 
-    assert_eq!(sent(call).await, json!({ "a": "x", "b": 1, "map": { "1": 2 }, "part": "p" }));
+    assert_eq!(sent_meta(call).await, json!({ "a": "x", "b": 1, "map": { "1": 2 }, "part": "p" }));
 }
 
 #[tokio::test]
-async fn what_json_cannot_hold_becomes_visible() {
+async fn values_that_json_cannot_hold_become_readable_text() {
     #[otas_session(meta = {
         "nan": f64::NAN,
         "infinite": [f32::INFINITY, f32::NEG_INFINITY],
@@ -156,7 +157,7 @@ async fn what_json_cannot_hold_becomes_visible() {
     })]
     async fn body() {}
 
-    let meta = sent(body()).await;
+    let meta = sent_meta(body()).await;
 
     assert_eq!(meta["nan"], "NaN");
     assert_eq!(meta["infinite"], json!(["inf", "-inf"]));
@@ -168,7 +169,6 @@ async fn what_json_cannot_hold_becomes_visible() {
     assert!(meta["fails"]["inner"].as_str().is_some_and(|text| text.contains("on purpose")), "{meta}");
 }
 
-/// Its `Serialize` fails.
 struct Failing;
 
 impl Serialize for Failing {
@@ -186,24 +186,24 @@ trait CloneFailing {
 impl CloneFailing for i32 {}
 
 #[tokio::test]
-async fn a_meta_of_more_than_a_mebibyte_is_replaced_by_the_reason() {
+async fn a_meta_over_one_mebibyte_is_replaced_by_an_error_message() {
     #[otas_session(meta = { "text": text })]
     async fn body(text: String) {
-        assert!(here());
+        assert!(in_session());
         drop(text);
     }
 
-    let meta = sent(body("x".repeat(3 << 20))).await;
+    let meta = sent_meta(body("x".repeat(3 << 20))).await;
 
     assert!(meta["otas.meta_error"].as_str().is_some_and(|text| text.contains("3145739 bytes")), "{meta}");
 }
 
 #[tokio::test]
-async fn a_meta_whose_serialize_fails_is_replaced_by_the_reason() {
+async fn a_meta_that_fails_to_serialize_is_replaced_by_an_error_message() {
     #[otas_session(meta = Failing)]
     async fn body() {}
 
-    let meta = sent(body()).await;
+    let meta = sent_meta(body()).await;
 
     assert!(meta["otas.meta_error"].as_str().is_some_and(|text| text.contains("on purpose")), "{meta}");
 }

@@ -1,6 +1,7 @@
-//! Every shape of function that people write: each compiles below the attribute without a warning, and its body sees a session.
+//! Every shape of function: each compiles under the attribute without warnings, and its body sees a
+//! session.
 #![deny(warnings)]
-// These functions are odd on purpose; what clippy says of them is compared with what it says of the plain ones elsewhere.
+// These functions are odd on purpose, so clippy objects to many of them.
 #![allow(clippy::all)]
 
 mod arguments;

@@ -1,4 +1,4 @@
-//! Receivers, generics and lifetimes.
+//! Receivers, generics, lifetimes and trait methods.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use otas::otas_session;
 
-use crate::support::{here, run};
+use crate::support::{in_session, run};
 
 #[derive(Clone, Default)]
 struct Agent {
@@ -20,52 +20,52 @@ impl Agent {
 
     #[otas_session(meta = { "name": self.name })]
     async fn by_reference(&self) -> bool {
-        here() && self.calls == 0
+        in_session() && self.calls == 0
     }
 
     #[otas_session]
     async fn by_mutable_reference(&mut self) -> bool {
         self.calls += 1;
-        here()
+        in_session()
     }
 
     #[otas_session(meta = { "calls": self.calls })]
     async fn by_value(self) -> String {
-        assert!(here());
+        assert!(in_session());
         self.name
     }
 
     #[otas_session]
     async fn by_mutable_value(mut self) -> Self {
-        self.calls = if here() { Self::LIMIT } else { 0 };
+        self.calls = if in_session() { Self::LIMIT } else { 0 };
         self
     }
 
     #[otas_session]
-    async fn of_another(other: Self) -> u32 {
+    async fn self_as_argument(other: Self) -> u32 {
         let Self { calls, .. } = other;
-        calls + u32::from(here())
+        calls + u32::from(in_session())
     }
 
     #[otas_session]
     async fn shared(self: Arc<Self>) -> bool {
-        here() && self.calls == 0
+        in_session() && self.calls == 0
     }
 
     #[otas_session]
     async fn boxed(self: Box<Self>) -> bool {
-        here() && self.calls == 0
+        in_session() && self.calls == 0
     }
 
     #[otas_session]
     async fn pinned(mut self: Pin<&mut Self>) -> bool {
         self.calls += 1;
-        here()
+        in_session()
     }
 
     #[otas_session]
     async fn shared_by_reference(self: &Arc<Self>) -> bool {
-        here() && self.calls == 0
+        in_session() && self.calls == 0
     }
 
     #[otas_session]
@@ -75,26 +75,26 @@ impl Agent {
                 $agent.name
             };
         }
-        assert!(here());
+        assert!(in_session());
         let all = vec![Self::LIMIT];
         format!("{}{}{}", name!(self), self.name, all[0])
     }
 
     #[otas_session]
     async fn elided(&self) -> &str {
-        assert!(here());
+        assert!(in_session());
         &self.name
     }
 
     #[otas_session]
     async fn elided_mutable(&mut self) -> &mut String {
-        assert!(here());
+        assert!(in_session());
         &mut self.name
     }
 
     #[otas_session]
     async fn elided_in_a_path(&self) -> Named<'_> {
-        assert!(here());
+        assert!(in_session());
         Named(&self.name)
     }
 }
@@ -104,7 +104,7 @@ struct Named<'a>(&'a str);
 impl<'a> Named<'a> {
     #[otas_session(meta = { "name": self.0 })]
     async fn longer_than_self(&self) -> &'a str {
-        assert!(here());
+        assert!(in_session());
         self.0
     }
 }
@@ -114,19 +114,19 @@ struct Tuple(u8);
 impl Tuple {
     #[otas_session]
     async fn destructured(Self(x): Self) -> u8 {
-        x + u8::from(here())
+        x + u8::from(in_session())
     }
 }
 
 #[tokio::test]
-async fn every_receiver_stays_what_it_is() {
+async fn every_kind_of_receiver_is_supported() {
     let agent = Agent { name: String::from("a"), calls: 0 };
     run(async {
         assert!(agent.by_reference().await);
         assert!(agent.clone().by_mutable_reference().await);
         assert_eq!(agent.clone().by_value().await, "a");
         assert_eq!(agent.clone().by_mutable_value().await.calls, 3);
-        assert_eq!(Agent::of_another(agent.clone()).await, 1);
+        assert_eq!(Agent::self_as_argument(agent.clone()).await, 1);
         assert!(Arc::new(agent.clone()).shared().await);
         assert!(Box::new(agent.clone()).boxed().await);
         assert!(Pin::new(&mut agent.clone()).pinned().await);
@@ -137,7 +137,7 @@ async fn every_receiver_stays_what_it_is() {
 }
 
 #[tokio::test]
-async fn self_in_macros_of_the_body_is_the_receiver() {
+async fn self_inside_macros_refers_to_the_receiver() {
     let agent = Agent { name: String::from("a"), calls: 0 };
     assert_eq!(run(agent.in_macros()).await, "aa3");
 }
@@ -148,29 +148,29 @@ where
     T: Send,
     [T; N]: Clone,
 {
-    N + items.to_vec().len() + usize::from(here())
+    N + items.to_vec().len() + usize::from(in_session())
 }
 
 #[otas_session]
 async fn higher_ranked<F: for<'a> Fn(&'a str) -> &'a str>(f: F) -> String {
-    assert!(here());
+    assert!(in_session());
     f(" x ").to_string()
 }
 
 #[otas_session(meta = { x })]
 async fn named_lifetime<'a>(x: &'a str, _y: &str) -> &'a str {
-    assert!(here());
+    assert!(in_session());
     x
 }
 
 #[otas_session]
 async fn elided_lifetime(x: &str) -> &str {
-    assert!(here());
+    assert!(in_session());
     x
 }
 
 #[tokio::test]
-async fn generics_and_lifetimes_stay_as_written() {
+async fn generics_and_lifetimes_are_preserved() {
     let mut agent = Agent::default();
     run(async {
         assert_eq!(generic(["a", "b"].map(String::from)).await, 5);
@@ -186,7 +186,7 @@ async fn generics_and_lifetimes_stay_as_written() {
 trait Tool {
     type Out;
 
-    fn declared(&self, x: &str) -> impl Future<Output = usize> + Send;
+    fn required(&self, x: &str) -> impl Future<Output = usize> + Send;
 
     fn out(&self) -> Self::Out;
 }
@@ -197,9 +197,9 @@ impl Tool for Count {
     type Out = Vec<usize>;
 
     #[otas_session(meta = { x })]
-    async fn declared(&self, x: &str) -> usize {
+    async fn required(&self, x: &str) -> usize {
         tokio::task::yield_now().await;
-        x.len() + usize::from(here())
+        x.len() + usize::from(in_session())
     }
 
     fn out(&self) -> Vec<usize> {
@@ -209,50 +209,50 @@ impl Tool for Count {
 
 #[otas_session]
 async fn associated<T: Tool>(tool: T) -> <T as Tool>::Out {
-    assert!(here());
+    assert!(in_session());
     tool.out()
 }
 
 #[otas_session]
 async fn associated_in_a_result<T: Tool>(tool: T) -> Result<Vec<T::Out>, Box<dyn std::error::Error>> {
-    assert!(here());
+    assert!(in_session());
     Ok(vec![tool.out()])
 }
 
-trait Defaulted {
+trait Provided {
     #[allow(async_fn_in_trait)]
     #[otas_session]
-    async fn by_default(&self) -> bool
+    async fn provided(&self) -> bool
     where
         Self: Sized,
     {
-        here()
+        in_session()
     }
 }
 
-impl Defaulted for Count {}
+impl Provided for Count {}
 
 #[tokio::test]
-async fn traits_with_async_methods_work_declared_and_defaulted() {
+async fn required_and_provided_trait_methods_work() {
     fn send<F: Future + Send>(future: F) -> F {
         future
     }
     run(async {
-        assert_eq!(send(Count.declared("abc")).await, 4);
+        assert_eq!(send(Count.required("abc")).await, 4);
         assert_eq!(associated(Count).await, [1]);
         assert!(associated_in_a_result(Count).await.is_ok());
-        assert!(Count.by_default().await);
+        assert!(Count.provided().await);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_spawned_call_may_borrow_nothing_and_be_generic() {
+async fn a_generic_call_that_owns_its_arguments_can_be_spawned() {
     #[otas_session]
     async fn owned<T: Send + 'static>(value: T) -> T {
         tokio::task::yield_now().await;
         value
     }
 
-    assert_eq!(tokio::spawn(run(owned(5))).await.expect("no panic"), 5);
+    assert_eq!(tokio::spawn(run(owned(5))).await.unwrap(), 5);
 }

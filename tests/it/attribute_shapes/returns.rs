@@ -1,4 +1,4 @@
-//! Return types: opaque, unnameable, inferred, coerced, diverging.
+//! Return types: opaque, unnameable, inferred, coerced and diverging.
 
 use std::fmt::{Debug, Display};
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use otas::otas_session;
 
-use crate::support::{here, run};
+use crate::support::{in_session, run};
 
 struct Wrapper<T>(T);
 type Alias<T> = Result<T, io::Error>;
@@ -15,66 +15,66 @@ type Whole = Result<u8, Box<dyn std::error::Error>>;
 
 #[otas_session]
 async fn opaque() -> impl Display {
-    assert!(here());
+    assert!(in_session());
     "a"
 }
 
 #[otas_session]
 async fn opaque_in_a_result() -> Result<impl Iterator<Item = i32>, ()> {
-    assert!(here());
+    assert!(in_session());
     Ok([1, 2].into_iter())
 }
 
 #[otas_session]
 async fn opaque_in_a_wrapper() -> Wrapper<impl Display + Send + 'static> {
-    assert!(here());
+    assert!(in_session());
     Wrapper(1)
 }
 
 #[otas_session]
 async fn opaque_in_a_tuple() -> Option<(impl Display, impl Fn(u8) -> u8)> {
-    assert!(here());
+    assert!(in_session());
     Some(("a", |x| x + 1))
 }
 
 #[otas_session]
 async fn opaque_in_a_box() -> Box<impl Display> {
-    assert!(here());
+    assert!(in_session());
     Box::new(1)
 }
 
 #[otas_session]
 async fn opaque_with_an_opaque_item() -> Vec<impl Iterator<Item = impl Display + use<>> + use<>> {
-    assert!(here());
+    assert!(in_session());
     vec![[1, 2].into_iter()]
 }
 
 #[otas_session]
 async fn captures<'x, T: Display>(x: &'x T) -> impl Display + use<'x, T> {
-    assert!(here());
+    assert!(in_session());
     x
 }
 
 #[otas_session]
-async fn a_closure(k: u8) -> impl Fn(u8) -> u8 {
-    assert!(here());
+async fn closure(k: u8) -> impl Fn(u8) -> u8 {
+    assert!(in_session());
     move |x| x + k
 }
 
 #[otas_session]
-async fn a_future() -> impl Future<Output = u8> {
-    assert!(here());
+async fn future() -> impl Future<Output = u8> {
+    assert!(in_session());
     async { 1 }
 }
 
 #[otas_session]
-async fn a_named_future() -> std::future::Ready<u8> {
-    assert!(here());
+async fn named_future() -> std::future::Ready<u8> {
+    assert!(in_session());
     std::future::ready(1)
 }
 
 #[tokio::test]
-async fn opaque_types_may_stand_anywhere_in_the_return_type() {
+async fn opaque_types_may_appear_anywhere_in_the_return_type() {
     run(async {
         assert_eq!(opaque().await.to_string(), "a");
         assert_eq!(opaque_in_a_result().await.expect("ok").sum::<i32>(), 3);
@@ -88,11 +88,11 @@ async fn opaque_types_may_stand_anywhere_in_the_return_type() {
 }
 
 #[tokio::test]
-async fn unnameable_types_are_returned() {
+async fn unnameable_types_can_be_returned() {
     run(async {
-        assert_eq!(a_closure(1).await(1), 2);
-        assert_eq!(a_future().await.await, 1);
-        assert_eq!(a_named_future().await.await, 1);
+        assert_eq!(closure(1).await(1), 2);
+        assert_eq!(future().await.await, 1);
+        assert_eq!(named_future().await.await, 1);
     })
     .await;
 }
@@ -111,7 +111,7 @@ async fn never_panics() -> ! {
 }
 
 #[otas_session]
-async fn not_written_yet(x: u8) -> Result<u8, io::Error> {
+async fn unfinished(x: u8) -> Result<u8, io::Error> {
     let _ = x;
     todo!()
 }
@@ -138,27 +138,27 @@ async fn loops_forever() {
 }
 
 #[tokio::test]
-async fn bodies_that_never_end_keep_their_type() {
+async fn diverging_bodies_keep_their_return_type() {
     let panicked = tokio::spawn(run(async { never_panics().await })).await;
     assert!(panicked.is_err_and(|error| error.is_panic()));
-    drop((never(), not_written_yet(1), not_implemented(), only_panics(), loops_forever()));
+    drop((never(), unfinished(1), not_implemented(), only_panics(), loops_forever()));
 }
 
 #[otas_session]
-async fn coerced_at_the_end() -> Result<Box<dyn FnOnce() + Send + Sync>, io::Error> {
-    assert!(here());
+async fn coerced_tail() -> Result<Box<dyn FnOnce() + Send + Sync>, io::Error> {
+    assert!(in_session());
     Ok(Box::new(|| ()))
 }
 
 #[otas_session]
 async fn coerced_future() -> Result<Pin<Box<dyn Future<Output = u8>>>, io::Error> {
-    assert!(here());
+    assert!(in_session());
     Ok(Box::pin(async { 1 }))
 }
 
 #[otas_session]
 async fn coerced_early(early: bool) -> Box<dyn Debug> {
-    assert!(here());
+    assert!(in_session());
     if early {
         return Box::new(1);
     }
@@ -174,9 +174,9 @@ async fn coerced_early_future(early: bool) -> Pin<Box<dyn Future<Output = u8>>> 
 }
 
 #[tokio::test]
-async fn values_are_coerced_at_the_end_and_at_an_early_return() {
+async fn tail_expressions_and_early_returns_are_coerced() {
     run(async {
-        assert!(coerced_at_the_end().await.is_ok());
+        assert!(coerced_tail().await.is_ok());
         assert_eq!(coerced_future().await.expect("ok").await, 1);
         assert_eq!(format!("{:?}{:?}", coerced_early(true).await, coerced_early(false).await), "1\"x\"");
         assert_eq!(coerced_early_future(true).await.await, 1);
@@ -186,32 +186,32 @@ async fn values_are_coerced_at_the_end_and_at_an_early_return() {
 
 #[otas_session]
 async fn inferred() -> Vec<u64> {
-    assert!(here());
+    assert!(in_session());
     ["1", "2"].iter().filter_map(|text| text.parse().ok()).collect()
 }
 
 #[otas_session]
 async fn inferred_error(text: &str) -> Result<u8, std::num::ParseIntError> {
-    assert!(here());
+    assert!(in_session());
     let parsed = text.parse()?;
     Ok(parsed)
 }
 
 #[otas_session]
 async fn inferred_default() -> (u8, [Option<String>; 2], Vec<u8>) {
-    assert!(here());
+    assert!(in_session());
     (Default::default(), [None, None], Vec::new())
 }
 
 #[otas_session(on_error = fail)]
 async fn by_alias(text: &str) -> Whole {
-    assert!(here());
+    assert!(in_session());
     Ok(text.parse()?)
 }
 
 #[otas_session]
 async fn by_generic_alias(fail: bool) -> Alias<u8> {
-    assert!(here());
+    assert!(in_session());
     if fail {
         Err(io::Error::other("x"))?
     }
@@ -220,7 +220,7 @@ async fn by_generic_alias(fail: bool) -> Alias<u8> {
 
 #[otas_session]
 async fn by_path() -> io::Result<u8> {
-    assert!(here());
+    assert!(in_session());
     Ok(1)
 }
 
@@ -239,24 +239,24 @@ async fn types_are_inferred_from_the_return_type() {
 
 #[otas_session]
 async fn unit() -> () {
-    assert!(here());
+    assert!(in_session());
 }
 
 #[otas_session]
 #[allow(clippy::unused_unit, unused_parens)]
 async fn unit_in_parentheses() -> (()) {
-    assert!(here());
+    assert!(in_session());
     ()
 }
 
 #[otas_session]
 async fn unit_result() -> Result<(), io::Error> {
-    assert!(here());
+    assert!(in_session());
     Ok(())
 }
 
 #[tokio::test]
-async fn unit_may_be_written_in_every_way() {
+async fn every_spelling_of_the_unit_type_works() {
     run(async {
         unit().await;
         unit_in_parentheses().await;
@@ -266,8 +266,8 @@ async fn unit_may_be_written_in_every_way() {
 }
 
 #[otas_session]
-async fn a_label_in_its_length() -> [u8; 'length: { break 'length 3 }] {
-    assert!(here());
+async fn label_in_length() -> [u8; 'length: { break 'length 3 }] {
+    assert!(in_session());
     [1; 3]
 }
 
@@ -280,14 +280,14 @@ macro_rules! of_type {
     };
 }
 
-of_type!(never_by_a_macro, !, panic!("{}", here()));
-of_type!(opaque_by_a_macro, impl Display, here());
+of_type!(never_from_macro, !, panic!("{}", in_session()));
+of_type!(opaque_from_macro, impl Display, in_session());
 
 #[tokio::test]
-async fn a_type_may_come_from_a_macro_and_hold_a_label() {
-    assert_eq!(run(a_label_in_its_length()).await, [1; 3]);
-    assert_eq!(run(opaque_by_a_macro()).await.to_string(), "true");
-    drop(never_by_a_macro());
+async fn a_return_type_may_come_from_a_macro_or_contain_a_label() {
+    assert_eq!(run(label_in_length()).await, [1; 3]);
+    assert_eq!(run(opaque_from_macro()).await.to_string(), "true");
+    drop(never_from_macro());
 }
 
 macro_rules! some_numbers {
@@ -295,8 +295,8 @@ macro_rules! some_numbers {
 }
 
 #[otas_session]
-async fn an_opaque_type_of_a_macros() -> some_numbers![] {
-    assert!(here());
+async fn opaque_type_macro() -> some_numbers![] {
+    assert!(in_session());
     [1, 2].into_iter()
 }
 
@@ -305,13 +305,13 @@ macro_rules! texts {
 }
 
 #[otas_session]
-async fn a_macro_as_its_type() -> texts![String] {
-    assert!(here());
+async fn type_macro() -> texts![String] {
+    assert!(in_session());
     vec![String::new()]
 }
 
 #[tokio::test]
-async fn a_macro_may_stand_in_the_return_type() {
-    assert_eq!(run(a_macro_as_its_type()).await.len(), 1);
-    assert_eq!(run(an_opaque_type_of_a_macros()).await.count(), 2);
+async fn the_return_type_may_be_a_macro_call() {
+    assert_eq!(run(type_macro()).await.len(), 1);
+    assert_eq!(run(opaque_type_macro()).await.count(), 2);
 }

@@ -1,10 +1,10 @@
-"""Measures what the attribute costs, side by side with tracing::instrument(skip_all) and fastrace::trace.
+"""Measures what the attribute costs, next to tracing::instrument(skip_all) and fastrace::trace.
 
     python3 tests/research/comparison/attribute.py [check] [instructions] [expansion] [build] [sizes] [depth] [calls] [clean]
 
-Needs cargo, rustc and python3, and a quiet machine: figures are ratios of the least CPU time of several runs. `instructions` counts in
-place of the clock, and needs valgrind; `clean` builds a program with and without the library from nothing, and takes minutes. Without
-arguments: everything but these two.
+Needs cargo and rustc, and a quiet machine: times are the lowest CPU time of several runs (RUNS, 5 by default), printed relative to the
+plain functions. `instructions` counts instructions instead, and needs valgrind. `clean` builds a program from scratch with and without
+the library, and takes minutes. Without arguments, all but these two run.
 """
 
 import json
@@ -38,7 +38,7 @@ fastrace = { version = "0.7", features = ["enable"] }
 
 
 def package():
-    """A package with every crate that is compared; its dependencies are built once."""
+    """Writes a package that depends on every crate in the comparison, so that they are built only once."""
     (WORK / "src").mkdir(parents=True, exist_ok=True)
     (WORK / "Cargo.toml").write_text(MANIFEST.replace("ROOT", str(ROOT)))
     source = WORK / "src" / "main.rs"
@@ -52,7 +52,7 @@ def cargo(*arguments):
 
 
 def externs(profile):
-    """Where the crates are that the generated code names."""
+    """Returns the rustc arguments that locate the crates which the generated code uses."""
     release = ["--release"] if profile == "release" else []
     package()
     command = ["cargo", "build", "--message-format=json", *release]
@@ -67,7 +67,7 @@ def externs(profile):
 
 
 def rustc(source, *arguments):
-    """Compiles one file, and tells the CPU seconds that it took; nothing where it does not compile."""
+    """Compiles one file, and returns the CPU seconds it took; None if it does not compile."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = ["rustc", "--edition=2024", *arguments, "-o", str(WORK / "out"), str(source)]
     run = subprocess.run(command, capture_output=True, text=True)
@@ -82,22 +82,22 @@ def compile_times(title, *arguments):
     least = {}
     for name in generate.ATTRIBUTES:
         (WORK / f"{name}.rs").write_text(generate.functions(name))
-    for _ in range(RUNS):  # in turn, so that what else the machine does meets all of them
+    for _ in range(RUNS):  # alternating, so that other load affects all of them
         for name in generate.ATTRIBUTES:
             seconds = rustc(WORK / f"{name}.rs", "--crate-type=lib", "--crate-name=functions", *arguments, *crates)
             if seconds is None:
                 sys.exit(f"{name} does not compile")
             least[name] = min(least.get(name, seconds), seconds)
-    print(f"\n{title}, 300 functions of 40 lines, CPU compared with plain")
+    print(f"\n{title}, 300 functions of 40 lines, CPU time relative to plain")
     for name, seconds in least.items():
         print(f"  {name:16} {seconds / least['plain']:.2f}")
 
 
 def instructions():
-    """As `check`, where the clock is too noisy; needs valgrind. Fewer functions do, as their number is subtracted out."""
+    """Like `check`, in instructions. Compiles 10 and 30 functions, whose difference leaves out the fixed cost."""
     crates = externs("debug")
     sysroot = pathlib.Path(subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip())
-    counted = {}
+    counts = {}
     for name in generate.ATTRIBUTES:
         for count in (10, 30):
             source = WORK / "counted.rs"
@@ -107,10 +107,10 @@ def instructions():
             environment = os.environ | {"LD_LIBRARY_PATH": str(sysroot / "lib")}
             run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
             total = int(re.search(r"I\s+refs:\s+([\d,]+)", run.stderr)[1].replace(",", ""))
-            counted[name] = total - counted.get(name, 0)
-    print("\ncargo check, instructions for each function compared with plain")
-    for name, count in counted.items():
-        print(f"  {name:16} {count / counted['plain']:.3f}")
+            counts[name] = total - counts.get(name, 0)
+    print("\ncargo check, instructions per function relative to plain")
+    for name, count in counts.items():
+        print(f"  {name:16} {count / counts['plain']:.3f}")
 
 
 def check():
@@ -118,7 +118,7 @@ def check():
 
 
 def expansion():
-    """What the attribute itself takes: the compiler's pass that expands macros, less that of the plain functions, compared with tracing."""
+    """The time of the compiler's macro expansion pass, minus that of the plain functions."""
     crates = externs("debug")
     least = {}
     for name in generate.ATTRIBUTES:
@@ -127,15 +127,15 @@ def expansion():
         for name in generate.ATTRIBUTES:
             command = ["rustc", "--edition=2024", "--crate-type=lib", "--crate-name=functions", "--emit=metadata", "-Ztime-passes", *crates]
             command += ["-o", WORK / "out", WORK / f"{name}.rs"]
-            # The passes' times are for developers of the compiler: a released one tells them only so.
+            # A released compiler prints the times of its passes only with this variable.
             environment = os.environ | {"RUSTC_BOOTSTRAP": "1"}
             run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
             seconds = float(re.search(r"time:\s+([\d.]+);.*\smacro_expand_crate\s", run.stderr + run.stdout)[1])
             least[name] = min(least.get(name, seconds), seconds)
-    print("\nexpansion of 300 functions, less that of plain ones: milliseconds for each, and compared with tracing")
+    print("\nmacro expansion, minus plain: milliseconds per function, and relative to tracing")
     for name, seconds in least.items():
-        more = seconds - least["plain"]
-        print(f"  {name:16} {more / 300 * 1000:.2f} {more / (least['tracing'] - least['plain']):.2f}")
+        extra = seconds - least["plain"]
+        print(f"  {name:16} {extra / 300 * 1000:.2f} {extra / (least['tracing'] - least['plain']):.2f}")
 
 
 def build():
@@ -144,28 +144,28 @@ def build():
 
 def depth():
     crates = externs("debug")
-    print("\nnested calls that tokio::spawn accepts at the default recursion limit, defined outermost first and innermost first")
+    print("\nnested calls that tokio::spawn accepts at the default recursion limit: outermost defined first, innermost defined first")
 
     def accepts(name, length, innermost_first):
         source = WORK / "chain.rs"
         source.write_text(generate.chain(name, length, innermost_first))
         return rustc(source, "--emit=obj", "--crate-type=bin", *crates) is not None
 
-    def most(name, innermost_first):
-        least, most = 1, 64
-        while least < most:
-            middle = (least + most + 1) // 2
-            least, most = (middle, most) if accepts(name, middle, innermost_first) else (least, middle - 1)
-        return least
+    def longest(name, innermost_first):
+        low, high = 1, 64
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if accepts(name, middle, innermost_first) else (low, middle - 1)
+        return low
 
     for name in ("plain", "otas", "tracing", "fastrace"):
-        # The compiler computes layouts in the order of definition: outermost first it goes down the whole chain at once, innermost
-        # first it finds each inner layout made.
-        print(f"  {name:16} {most(name, False)} {most(name, True)}")
+        # The compiler computes layouts in order of definition. If the outermost function is defined first, it recurses through the
+        # whole chain; if the innermost is, every inner layout is already known.
+        print(f"  {name:16} {longest(name, False)} {longest(name, True)}")
 
 
 def run(program, **variables):
-    """Runs a generated program in release."""
+    """Runs a generated program, built in release mode."""
     package()
     (WORK / "src" / "main.rs").write_text(program)
     cargo("build", "--release", "--quiet")
@@ -174,25 +174,25 @@ def run(program, **variables):
 
 
 def sizes():
-    print("\nbytes of the future")
+    print("\nsize of the future, bytes")
     run(generate.sizes())
 
 
 def calls():
-    print("\nnanoseconds a call, OTAS switched off, no subscriber")
+    print("\nnanoseconds per call, OTAS disabled, no subscriber")
     run(generate.calls(), OTAS_DISABLED="1")
 
 
 def clean():
-    """A program on reqwest, tokio and serde_json, and the same with the library: a build from nothing, and what the library adds to it."""
-    used = 'reqwest = "0.13"\ntokio = { version = "1", features = ["rt-multi-thread", "macros"] }\nserde_json = "1"\n'
+    """Builds a program that uses reqwest, tokio and serde_json from scratch, with and without the library."""
+    dependencies = 'reqwest = "0.13"\ntokio = { version = "1", features = ["rt-multi-thread", "macros"] }\nserde_json = "1"\n'
     spent, units = {}, {}
-    for name, more in (("without", ""), ("with", f'otas = {{ path = "{ROOT}/runtime" }}\n')):
+    for name, library in (("without", ""), ("with", f'otas = {{ path = "{ROOT}/runtime" }}\n')):
         home = WORK / f"clean-{name}"
         shutil.rmtree(home, ignore_errors=True)
         (home / "src").mkdir(parents=True)
         head = '[package]\nname = "program"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n[dependencies]\n'
-        (home / "Cargo.toml").write_text(head + used + more)
+        (home / "Cargo.toml").write_text(head + dependencies + library)
         (home / "src" / "main.rs").write_text("fn main() {}\n")
         subprocess.run(["cargo", "fetch", "--quiet"], cwd=home, check=True)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -204,9 +204,9 @@ def clean():
         units[name] = {}
         for unit in data:
             units[name][unit["name"]] = units[name].get(unit["name"], 0) + unit["duration"]
-    print(f"\nclean build, CPU with the library compared with without: {spent['with'] / spent['without']:.2f}")
+    print(f"\nclean build, CPU time with the library relative to without: {spent['with'] / spent['without']:.2f}")
     added = {name: seconds for name, seconds in units["with"].items() if name not in units["without"]}
-    print("seconds of each crate that only the library brings, as the builds beside it let it go")
+    print("seconds per crate that only the library adds, measured while other crates build in parallel")
     for name, seconds in sorted(added.items(), key=lambda unit: -unit[1]):
         print(f"  {name:24} {seconds:.1f}")
 

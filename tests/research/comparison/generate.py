@@ -1,4 +1,4 @@
-"""Writes crates of async functions for attribute.py: plain, and below each attribute that is compared."""
+"""Generates the programs that attribute.py measures: async functions, plain and below each attribute."""
 
 BODY = """    let mut total = seed;
     let mut seen: Vec<String> = Vec::new();
@@ -61,14 +61,14 @@ ATTRIBUTES = {
 
 
 def functions(attribute, count=300):
-    """A crate of `count` functions below the attribute."""
+    """Returns a crate of `count` functions below the attribute."""
     parts = [HEAD]
     for number in range(count):
         parts.append(f"async fn step_{number}(_: u64) {{}}\n")
         parts.append(ATTRIBUTES[attribute])
         parts.append(f"pub async fn call_{number}(name: &str, limit: usize, seed: u64) -> Result<Summary, String> {{")
         parts.append(BODY.replace("NUMBER", str(number)) + "}\n")
-    # Called, so that code is made of them.
+    # Calls every function, so that machine code is generated for it.
     parts.append("pub fn all() -> usize {\n    let mut size = 0;")
     parts.extend(f"    size += spawn(call_{number}(\"a\", 1, 2));" for number in range(count))
     parts.append("    size\n}\n")
@@ -82,7 +82,7 @@ def functions(attribute, count=300):
 
 
 def chain(attribute, length, innermost_first):
-    """A program that spawns `length` nested calls, whose functions are defined in either order."""
+    """Returns a program that spawns `length` nested calls of functions defined in the given order."""
     attribute = "#[otas::otas_session]" if attribute == "otas" else ATTRIBUTES[attribute]
     parts = []
     for number in range(length):
@@ -125,7 +125,7 @@ pub async fn level_2() -> u8 {
 
 
 def modules(text):
-    """The same functions below each attribute, each set in a module of its own."""
+    """Returns one module per attribute, with the same functions in each."""
     parts = []
     for name in ("plain", "otas, no meta", "tracing", "fastrace"):
         module = name.split(",")[0]
@@ -134,7 +134,7 @@ def modules(text):
 
 
 def sizes():
-    """A program that prints how large each future is."""
+    """Returns a program that prints the size of each future."""
     calls = ("empty()", "local()", "argument([0; 1024])", "level_1()", "level_2()")
     names = ("plain", "otas", "tracing", "fastrace")
     lines = [
@@ -147,7 +147,7 @@ def sizes():
 
 
 def calls():
-    """A program that prints how long a call of a function without an await takes."""
+    """Returns a program that prints the duration of a call of a function without an await."""
     text = "ATTRIBUTE\npub async fn call(x: u64) -> u64 { std::hint::black_box(x) + 1 }"
     names = ("plain", "otas", "tracing", "fastrace")
     lines = "\n".join(f'    print("{name}", {name}::call);' for name in names)

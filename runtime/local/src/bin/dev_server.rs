@@ -28,7 +28,7 @@ struct Options {
     project_domain: String,
 }
 
-/// The options of the command line; `None` if it asks for help.
+/// Parses the command line; `None` if it asks for help.
 fn options(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
         uasam: SocketAddr::from(([127, 0, 0, 1], 8000)),

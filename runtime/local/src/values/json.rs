@@ -50,7 +50,8 @@ impl Json {
         if let Json::Text(text) = self { Some(text) } else { None }
     }
 
-    /// As `json.dumps` writes it: ASCII, a space after each comma and colon, and NaN as a bare word.
+    /// Writes it as `json.dumps` does: in ASCII, with a space after each comma and colon, and NaN
+    /// as a bare word.
     pub(crate) fn write(&self, out: &mut String) {
         match self {
             Json::Null => out.push_str("null"),

@@ -6,9 +6,9 @@ use super::python;
 /// The database's error message, which some views pass on.
 pub(crate) type Refusal = String;
 
-/// The longest text that an index can hold for certain.
+/// The longest text that is certain to fit into an index.
 const MAX_INDEXED_BYTES: usize = 2692;
-/// Python writes JSON no deeper than this; beyond, the database is not even asked.
+/// Python writes JSON no deeper than this; deeper values never reach the database.
 const MAX_DEPTH: usize = 954;
 const MAX_INTEGER: i128 = 2_147_483_647;
 
@@ -44,7 +44,7 @@ pub(crate) fn required<T>(value: Option<T>) -> Result<T, Refusal> {
 
 /// An `integer` column with Django's check for negative values.
 pub(crate) fn positive_integer(value: &Json) -> Result<i64, Refusal> {
-    let number = python::int(value).ok_or("the value is no integer")?;
+    let number = python::int(value).ok_or("the value is not an integer")?;
     match i64::try_from(number) {
         Ok(number) if (0..=MAX_INTEGER).contains(&number.into()) => Ok(number),
         _ => Err("integer out of range\n".to_owned()),
@@ -53,7 +53,7 @@ pub(crate) fn positive_integer(value: &Json) -> Result<i64, Refusal> {
 
 /// A `double precision` column, which can hold NaN and infinities.
 pub(crate) fn double(value: &Json) -> Result<f64, Refusal> {
-    python::float(value).ok_or_else(|| "the value is no number".to_owned())
+    python::float(value).ok_or_else(|| "the value is not a number".to_owned())
 }
 
 /// Whether a b-tree index can hold a text.

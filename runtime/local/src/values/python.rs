@@ -8,7 +8,7 @@ use super::json::{Json, float_repr};
 pub(crate) fn int(value: &Json) -> Option<i128> {
     match value {
         Json::Bool(value) => Some((*value).into()),
-        // out of every column's range, and so rejected like any other
+        // Out of every column's range, and so rejected like any other.
         Json::Int(digits) => Some(digits.parse().unwrap_or(i128::MAX)),
         #[allow(
             clippy::cast_possible_truncation,

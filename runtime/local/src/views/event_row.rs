@@ -14,7 +14,7 @@ use crate::values::python;
 
 const REQUIRED: [&str; 5] = ["project_id", "path", "method", "status_code", "latency_ms"];
 
-/// Where an event comes from: known from key and token, never from the body.
+/// Where an event comes from. Taken from the key and token, never from the body.
 pub(crate) struct Source {
     pub(crate) project_id: String,
     pub(crate) agent_id: String,

@@ -18,7 +18,7 @@ pub(crate) fn log_of_agent(state: &State, request: &Request) -> Outcome {
     if request.header(auth::AGENT_KEY).is_none() {
         return Err(Response::refusal(401, "missing_agent_key"));
     }
-    // Brain asks UASAM, and takes its silence for a rejection
+    // Brain asks UASAM, and treats no response as a rejection.
     let agent = if state.uasam_is_stopped() { None } else { auth::agent(state, request).ok() };
     let (agent, _) = agent.ok_or_else(|| Response::refusal(401, "invalid_or_expired_agent_key"))?;
     let bearer = bearer(state, request)?;

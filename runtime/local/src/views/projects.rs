@@ -41,7 +41,7 @@ pub(crate) fn create_project(state: &State, request: &Request) -> Outcome {
     ))
 }
 
-/// Name and description, or a sentence about each that is wrong.
+/// Name and description, or a message for each that is invalid.
 fn name_and_description(body: &Json) -> Result<(String, String), Vec<String>> {
     let Json::Object(_) = body else { return Err(vec!["invalid_json".to_owned()]) };
     let name = match body.get("project_name") {

@@ -22,7 +22,7 @@ pub(crate) fn create_user(state: &State, request: &Request) -> Outcome {
     Ok(Response::json(200, json!({"status": 1, "status_description": "user_created", "response_body": response})))
 }
 
-/// Checks and stores a user. This view catches every exception, and shows its message.
+/// Checks and stores a user. This view catches every exception, and returns its message.
 fn new_user(state: &State, request: &Request) -> Result<User, String> {
     let body = match django::body(request) {
         _ if request.visible_body().is_empty() => return Err("invalid_json".to_owned()),

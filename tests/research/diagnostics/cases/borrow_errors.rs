@@ -1,4 +1,4 @@
-//! Mistakes of borrowing in bodies.
+//! Borrow errors in bodies.
 #![allow(unused)]
 
 #[cfg_attr(otas, otas::otas_session)]

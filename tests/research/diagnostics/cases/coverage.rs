@@ -1,4 +1,4 @@
-//! A body with branches, for the regions of coverage.
+//! A body with branches, for the coverage regions.
 
 #[cfg_attr(otas, otas::otas_session(meta = { x, "list": [x, 1] }))]
 pub async fn body(x: u8, y: Option<u8>) -> u8 {

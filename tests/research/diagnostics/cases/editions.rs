@@ -1,4 +1,4 @@
-//! Shapes whose meaning depends on the edition.
+//! Code whose meaning depends on the edition.
 #![deny(warnings)]
 #![allow(dead_code)]
 

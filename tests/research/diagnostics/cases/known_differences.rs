@@ -1,4 +1,4 @@
-//! The mistakes that read differently inside an async block.
+//! The errors that are reported differently inside an async block.
 #![allow(unused)]
 
 #[cfg_attr(otas, otas::otas_session)]

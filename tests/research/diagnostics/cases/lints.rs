@@ -1,4 +1,4 @@
-//! Functions that rustc or clippy has something to say about.
+//! Functions that trigger lints of rustc and clippy.
 #![allow(dead_code, internal_features, clippy::missing_docs_in_private_items)]
 #![warn(
     clippy::all,

@@ -1,4 +1,4 @@
-//! Names that are not there, and items that make no sense, in bodies.
+//! Unknown names and misplaced items in bodies.
 #![allow(unused)]
 
 #[cfg_attr(otas, otas::otas_session)]

@@ -1,4 +1,4 @@
-//! Futures that are not `Send`, and recursion without a box.
+//! Futures that are not `Send`.
 #![allow(unused)]
 
 use std::rc::Rc;

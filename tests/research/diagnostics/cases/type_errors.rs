@@ -1,4 +1,4 @@
-//! Mistakes of type in bodies.
+//! Type errors in bodies.
 #![allow(unused)]
 
 use std::future::Future;

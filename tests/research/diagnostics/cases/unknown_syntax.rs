@@ -1,4 +1,4 @@
-//! Syntax that no stable compiler knows, and so no parser of ours either.
+//! Unstable syntax, which syn cannot parse.
 #![feature(yeet_expr)]
 #![deny(warnings)]
 
