@@ -1,5 +1,6 @@
-// The front page, and the modules in reading order.
-
+//! A local OTAS: UASAM and Brain in one process.
+// The examples of the README need the crate `otas`, so the package `otas-tests` runs them.
+#![cfg_attr(not(doctest), doc = "\n")]
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 
 // What a test calls.
