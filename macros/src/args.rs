@@ -1,5 +1,4 @@
-//! Parses the attribute's arguments: `meta`, `client`, `on_error` and `crate`, each at most once,
-//! in any order.
+//! Parses the attribute's arguments: each at most once, in any order.
 
 use proc_macro2::{Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;

@@ -1,4 +1,4 @@
-//! Emits the expansion. There is one shape:
+//! Expands an annotated function into the one shape that is emitted.
 //!
 //! ```text
 //! async fn name(args) -> Ret { BODY }

@@ -1,5 +1,6 @@
-//! Supports functions that return a future instead of being `async`, such as those `#[async_trait]`
-//! generates.
+//! Supports functions that return a future instead of being `async`.
+//!
+//! `#[async_trait]` generates such functions.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::{Error, Result};

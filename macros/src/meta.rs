@@ -1,5 +1,6 @@
-//! Parses the value of `meta`: the syntax of `serde_json::json!`, plus lone variables as in struct
-//! shorthand. Values stay tokens.
+//! Parses the value of `meta`, and leaves the values in it as tokens.
+//!
+//! The syntax is that of `serde_json::json!`, plus lone variables as in struct shorthand.
 
 use proc_macro2::{Delimiter, Literal, Span, TokenStream, TokenTree};
 use quote::quote_spanned;

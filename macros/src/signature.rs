@@ -1,5 +1,6 @@
-//! Splits the annotated function into signature and body, without parsing either, and derives from
-//! the return type what the body may name.
+//! Splits the annotated function into signature and body, without parsing either.
+//!
+//! It also derives from the return type what the body may name.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use syn::{Error, Result};

@@ -1,7 +1,9 @@
 //! Runs the compiler directly on single files, against the library this test was built with.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 /// The toolchain the expected texts belong to: other versions word messages differently and have
 /// other lints.
@@ -19,15 +21,57 @@ pub fn is_pinned() -> bool {
 }
 
 /// The compiler for a file named relative to the workspace, which messages then show as its path.
-pub fn compiler(tool: &str, file: &Path, libraries: &[&str], arguments: &[&str]) -> Command {
-    let deps = std::env::current_exe().expect("the path of this test").parent().expect("a directory").to_owned();
-    let mut command = Command::new(tool);
-    command.current_dir(workspace()).arg("--check-cfg=cfg(otas)").arg(format!("-Ldependency={}", deps.display()));
-    for library in libraries {
-        command.arg("--extern").arg(format!("{library}={}", newest(library, &deps).display()));
-    }
+pub fn compiler(tool: &str, file: &Path, arguments: &[&str]) -> Command {
+    let mut command = with_libraries(tool, libraries());
     command.args(arguments).arg(file);
     command
+}
+
+fn with_libraries(tool: &str, [otas, tokio]: &[PathBuf; 2]) -> Command {
+    let mut command = Command::new(tool);
+    command.current_dir(workspace()).arg("--check-cfg=cfg(otas)");
+    command.arg(format!("-Ldependency={}", deps().display()));
+    command.arg("--extern").arg(format!("otas={}", otas.display()));
+    command.arg("--extern").arg(format!("tokio={}", tokio.display()));
+    command
+}
+
+/// `otas` and `tokio` as this test was built with. Cargo does not say which of several builds these
+/// are: the newest that work together, since a build of `tokio` for another package may lack a feature.
+fn libraries() -> &'static [PathBuf; 2] {
+    static LIBRARIES: OnceLock<[PathBuf; 2]> = OnceLock::new();
+    LIBRARIES.get_or_init(|| {
+        let (otas, tokio) = (builds("otas"), builds("tokio"));
+        let mut pairs = otas.iter().flat_map(|otas| tokio.iter().map(|tokio| [otas.clone(), tokio.clone()]));
+        pairs.find(fit_together).expect("otas and tokio have been built")
+    })
+}
+
+fn fit_together(libraries: &[PathBuf; 2]) -> bool {
+    let probe = "#[otas::otas_session] #[tokio::main] async fn main() {}";
+    let arguments = ["--crate-name=probe", "--edition=2024", "--emit=metadata", "-o", &output("probe"), "-"];
+    let mut command = with_libraries("rustc", libraries);
+    let mut run = command.args(arguments).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("rustc");
+    run.stdin.take().expect("piped").write_all(probe.as_bytes()).expect("rustc reads the probe");
+    run.wait().expect("rustc").success()
+}
+
+/// Every build of a library, newest first.
+fn builds(library: &str) -> Vec<PathBuf> {
+    let prefix = format!("lib{library}-");
+    let files = std::fs::read_dir(deps()).expect("the build directory").filter_map(|entry| Some(entry.ok()?.path()));
+    let mut builds: Vec<_> = files
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with(&prefix) && name.ends_with(".rlib")
+        })
+        .collect();
+    builds.sort_by_key(|path| std::cmp::Reverse(path.metadata().and_then(|data| data.modified()).ok()));
+    builds
+}
+
+fn deps() -> PathBuf {
+    std::env::current_exe().expect("the path of this test").parent().expect("a directory").to_owned()
 }
 
 pub fn workspace() -> &'static Path {
@@ -37,16 +81,4 @@ pub fn workspace() -> &'static Path {
 /// A path for the compiler's output; runs at the same time need different names.
 pub fn output(name: &str) -> String {
     format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"))
-}
-
-/// The most recent build of a library; cargo does not say which of several this test uses.
-fn newest(library: &str, deps: &Path) -> PathBuf {
-    let prefix = format!("lib{library}-");
-    let files = std::fs::read_dir(deps).expect("the build directory").filter_map(|entry| Some(entry.ok()?.path()));
-    let builds = files.filter(|path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with(&prefix) && name.ends_with(".rlib")
-    });
-    let modified = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
-    builds.max_by_key(modified).unwrap_or_else(|| panic!("{library} has been built"))
 }

@@ -27,7 +27,7 @@ fn gets_its_message(file: &Path) -> bool {
     let out = output("mistake");
     let shown = ["--verbose", "--diagnostic-width=140"];
     let arguments = [&["--crate-type=bin", "--edition=2024", "--emit=metadata", "-o", &out], &shown[..]].concat();
-    let mut command = compiler("rustc", file, &["otas", "tokio"], &arguments);
+    let mut command = compiler("rustc", file, &arguments);
     // Set by cargo; the compiler then words its hints for users of cargo.
     let run = command.env("CARGO_CRATE_NAME", "mistake").output().unwrap();
     let message = normalized(&String::from_utf8(run.stderr).unwrap());

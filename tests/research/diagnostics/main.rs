@@ -16,7 +16,7 @@ type Diagnostic = (String, String, String);
 
 fn compile(tool: &str, case: &str, arguments: &[&str]) -> Command {
     let file = Path::new("tests/research/diagnostics/cases").join(case);
-    compiler(tool, &file, &["otas"], &[&["--crate-type=lib"], arguments].concat())
+    compiler(tool, &file, &[&["--crate-type=lib"], arguments].concat())
 }
 
 fn diagnostics(tool: &str, case: &str, annotated: bool) -> Vec<Diagnostic> {

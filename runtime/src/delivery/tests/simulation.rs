@@ -1,5 +1,4 @@
-//! A thousand random mixtures of load and faults, each checked for lost, reordered and repeated
-//! events.
+//! Random mixtures of load and faults lose, reorder and repeat no event.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
