@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a session could not be opened, a configuration used, or a record read.
 ///
-/// The text says what happened and what to do about it. [`source`](std::error::Error::source) keeps
+/// The text states what happened and what to do about it. [`source`](std::error::Error::source) keeps
 /// the cause, and `{error:#}` appends it. No message contains the agent key, a token, or the text
 /// of an HTML page.
 ///

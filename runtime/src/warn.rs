@@ -24,7 +24,7 @@ impl OnceFlag {
     }
 }
 
-/// Emits a warning. `text` says what happened and what to do, and holds no secret.
+/// Emits a warning. `text` states what happened and what to do, and contains no secret.
 pub(crate) fn emit(text: &str) {
     tracing::warn!(target: "otas", "{text}");
     if !tracing::dispatcher::has_been_set() && !PRINTED.swap(true, Ordering::Relaxed) {

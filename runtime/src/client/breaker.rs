@@ -170,7 +170,7 @@ mod tests {
         let clock = Clock::new();
         let breaker = CircuitBreaker::default();
         for _ in 0..5 {
-            drop(breaker.acquire(&clock).unwrap()); // dropped at once: says nothing about the server
+            drop(breaker.acquire(&clock).unwrap()); // dropped at once: no statement about the server
         }
         for _ in 0..3 {
             let permit = breaker.acquire(&clock).unwrap();

@@ -89,7 +89,7 @@ async fn outcome_of(response: Response, key: Arc<dyn Key>, used_key: HeaderValue
         StatusCode::CREATED => Outcome::Stored,
         StatusCode::UNAUTHORIZED => match wire::error_code(&body).as_deref() {
             Some(wire::code::TOKEN_REJECTED | wire::code::TOKEN_MISSING) => Outcome::TokenRejected,
-            _ => Outcome::KeyRefused { changed: has_changed(key, used_key).await },
+            _ => Outcome::KeyRejected { changed: has_changed(key, used_key).await },
         },
         status => Outcome::Status { code: status.as_u16(), retry_after },
     }

@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
     /// Any other status.
     Status { code: u16, retry_after: Option<Duration> },
     /// The agent key was rejected; `changed` if reading it again gave a different one.
-    KeyRefused { changed: bool },
+    KeyRejected { changed: bool },
     /// The session token was rejected.
     TokenRejected,
     /// There was no connection, so Brain has not seen the event.
@@ -79,11 +79,11 @@ pub(crate) fn classify(outcome: &Outcome, history: &mut History, key_worked: boo
         Outcome::Stored => Action::Done,
         Outcome::NotSent => outage(None, Reason::Expired),
         Outcome::Status { code: 408 | 429 | 502 | 503 | 504, retry_after } => outage(retry_after, Reason::Expired),
-        Outcome::KeyRefused { changed: true } if increment(&mut history.key_changed) == 1 => {
-            Action::Retry { wait: Wait::None, outage: false, reason: Reason::KeyRefused }
+        Outcome::KeyRejected { changed: true } if increment(&mut history.key_changed) == 1 => {
+            Action::Retry { wait: Wait::None, outage: false, reason: Reason::KeyRejected }
         }
-        Outcome::KeyRefused { changed } if changed || key_worked => outage(None, Reason::KeyRefused),
-        Outcome::KeyRefused { .. } => Action::Drop(Reason::KeyRefused),
+        Outcome::KeyRejected { changed } if changed || key_worked => outage(None, Reason::KeyRejected),
+        Outcome::KeyRejected { .. } => Action::Drop(Reason::KeyRejected),
         Outcome::NoResponse if increment(&mut history.no_response) < MAX_ATTEMPTS => outage(None, Reason::NoResponse),
         Outcome::NoResponse => Action::Drop(Reason::NoResponse),
         Outcome::TokenRejected if increment(&mut history.token_rejected) < MAX_ATTEMPTS => {
@@ -94,7 +94,7 @@ pub(crate) fn classify(outcome: &Outcome, history: &mut History, key_worked: boo
             Action::Retry { wait: wait(retry_after), outage: false, reason: Reason::ServerError }
         }
         Outcome::Status { code: 500.., .. } => Action::Drop(Reason::ServerError),
-        Outcome::Status { .. } => Action::Drop(Reason::Refused),
+        Outcome::Status { .. } => Action::Drop(Reason::Rejected),
         Outcome::Unsendable => Action::Drop(Reason::InternalError),
     }
 }
@@ -236,21 +236,21 @@ mod tests {
 
     #[test]
     fn a_rejected_key_is_final_unless_it_has_worked() {
-        let refused = Outcome::KeyRefused { changed: false };
-        assert_eq!(actions(refused.clone(), false, 1), [Action::Drop(Reason::KeyRefused)]);
-        assert_eq!(actions(refused, true, 3), [paused(Reason::KeyRefused); 3]);
+        let rejected = Outcome::KeyRejected { changed: false };
+        assert_eq!(actions(rejected.clone(), false, 1), [Action::Drop(Reason::KeyRejected)]);
+        assert_eq!(actions(rejected, true, 3), [paused(Reason::KeyRejected); 3]);
     }
 
     #[test]
     fn a_changed_key_is_tried_immediately_but_only_once() {
-        let immediate = Action::Retry { wait: Wait::None, outage: false, reason: Reason::KeyRefused };
-        assert_eq!(actions(Outcome::KeyRefused { changed: true }, false, 2), [immediate, paused(Reason::KeyRefused)]);
+        let immediate = Action::Retry { wait: Wait::None, outage: false, reason: Reason::KeyRejected };
+        assert_eq!(actions(Outcome::KeyRejected { changed: true }, false, 2), [immediate, paused(Reason::KeyRejected)]);
     }
 
     #[test]
     fn any_other_response_is_final() {
         for code in [200, 202, 204, 301, 302, 307, 308, 400, 401, 403, 404, 413, 422] {
-            assert_eq!(actions(status(code), true, 1), [Action::Drop(Reason::Refused)], "{code}");
+            assert_eq!(actions(status(code), true, 1), [Action::Drop(Reason::Rejected)], "{code}");
         }
         assert_eq!(actions(Outcome::Unsendable, true, 1), [Action::Drop(Reason::InternalError)]);
     }

@@ -145,8 +145,8 @@ drop_reasons! {
     /// Brain rejected the event itself.
     ///
     /// It responded with a 400, a 403, a redirect, or anything else that a retry would not change.
-    Refused => refused {
-        name: "refused",
+    Rejected => rejected {
+        name: "rejected",
         dropped: "Brain rejected it; check that Brain's URL points to an OTAS server of the same version",
     }
     /// Brain failed on the event twice, with a 500 or similar.
@@ -162,15 +162,15 @@ drop_reasons! {
         retried: "Brain did not respond, or the connection broke",
     }
     /// Brain rejected the session token twice.
-    TokenRejected => token_refused {
-        name: "token refused",
+    TokenRejected => token_rejected {
+        name: "token rejected",
         dropped: "Brain rejected the session token; check that Brain and UASAM belong together and that \
                   their clocks agree",
         retried: "Brain rejected the session token, as it does with a new one while its clock is behind",
     }
     /// Brain rejected the agent key.
-    KeyRefused => key_refused {
-        name: "key refused",
+    KeyRejected => key_rejected {
+        name: "key rejected",
         dropped: "Brain rejected the agent key; check that the key belongs to this Brain and was not replaced",
         retried: "Brain rejected the agent key, as it also does while it cannot reach UASAM",
     }

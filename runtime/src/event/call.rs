@@ -14,7 +14,7 @@ use crate::token::SessionCredentials;
 pub(crate) enum End {
     /// The response body was read to its end.
     Complete,
-    /// There was no response, or its body failed; the error text says why.
+    /// There was no response, or its body failed; the error text states why.
     Failed,
     /// The caller dropped the response body before its end, which is not an error.
     Dropped,

@@ -102,7 +102,7 @@ fn a_watch_waits_for_earlier_events_only() {
     queue.delivered(events[0].0);
     assert!(watch.done.try_recv().is_err());
     assert_eq!(remaining(), 1);
-    queue.dropped(events[1].0, Reason::Refused);
+    queue.dropped(events[1].0, Reason::Rejected);
 
     assert!(watch.done.try_recv().is_ok());
     assert!(remaining() == 0 && queue.watch().is_none());

@@ -131,19 +131,19 @@ fn an_event_that_expires_is_counted_under_its_last_failure() {
     let mut harness = Harness::new();
     harness.queue.set_key_worked();
     harness.record("a", 1);
-    harness.send(Outcome::KeyRefused { changed: false });
+    harness.send(Outcome::KeyRejected { changed: false });
     harness.advance(MAX_AGE);
 
     assert!(harness.next().is_none());
 
-    assert_eq!(harness.stats().dropped.key_refused, 1);
+    assert_eq!(harness.stats().dropped.key_rejected, 1);
 }
 
 #[test]
 fn a_replaced_key_is_used_immediately() {
     let mut harness = Harness::new();
     harness.record("a", 1);
-    harness.send(Outcome::KeyRefused { changed: true });
+    harness.send(Outcome::KeyRejected { changed: true });
     assert_eq!(harness.send(Outcome::Stored), 1);
 }
 
@@ -152,11 +152,11 @@ fn a_rejected_key_is_retried_only_if_it_has_worked() {
     let mut harness = Harness::new();
     harness.record("a", 1);
     harness.record("a", 2);
-    assert_eq!(harness.send(Outcome::KeyRefused { changed: false }), 1);
+    assert_eq!(harness.send(Outcome::KeyRejected { changed: false }), 1);
     assert_eq!(harness.send(Outcome::Stored), 2);
-    assert_eq!(harness.stats().dropped.key_refused, 1);
+    assert_eq!(harness.stats().dropped.key_rejected, 1);
     harness.record("a", 3);
-    harness.send(Outcome::KeyRefused { changed: false });
+    harness.send(Outcome::KeyRejected { changed: false });
     assert_eq!(harness.stats().pending, 1, "the key has worked by now");
 }
 

@@ -106,7 +106,7 @@ impl Simulation {
             }
             2 => Outcome::NoResponse,
             3 => Outcome::TokenRejected,
-            4 => Outcome::KeyRefused { changed: self.random.bool() },
+            4 => Outcome::KeyRejected { changed: self.random.bool() },
             5 => Outcome::Status { code: 429, retry_after: Some(seconds(self.random.u64(0..60))) },
             6 => status(500),
             7 => status(*self.random.choice([400, 403, 302, 200, 404].iter()).unwrap()),

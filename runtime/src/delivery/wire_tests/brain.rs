@@ -212,7 +212,7 @@ async fn after_a_passing_fault_the_event_is_stored_once() {
     for fault in statuses.into_iter().chain(others) {
         let harness = Harness::start().await;
         // A 200, which is not what Brain responds with.
-        let refused = matches!(fault, Fault::Huge(_));
+        let rejected = matches!(fault, Fault::Huge(_));
         harness.server.brain().fail_next(1, fault.clone());
         for sequence in 1..=3 {
             harness.delivery.record(harness.call(sequence));
@@ -220,9 +220,9 @@ async fn after_a_passing_fault_the_event_is_stored_once() {
 
         let stats = harness.flush().await;
 
-        let expected: &[u64] = if refused { &[2, 3] } else { &[1, 2, 3] };
+        let expected: &[u64] = if rejected { &[2, 3] } else { &[1, 2, 3] };
         assert_eq!(harness.sequences(), expected, "{fault:?}: {stats}");
-        assert_eq!(stats.retried, u64::from(!refused), "{fault:?}");
+        assert_eq!(stats.retried, u64::from(!rejected), "{fault:?}");
     }
 }
 
@@ -255,18 +255,18 @@ async fn a_response_that_breaks_off_after_its_status_counts() {
 
 #[tokio::test]
 async fn each_permanent_failure_is_counted_under_its_reason() {
-    let refused = |stats: Stats| stats.dropped.refused;
+    let rejected = |stats: Stats| stats.dropped.rejected;
     type Counter = fn(Stats) -> u64;
     let rows: [(Fault, usize, Counter); 9] = [
-        (Fault::Status(400), 1, refused),
-        (Fault::Refusal(403, "session_agent_mismatch"), 1, refused),
-        (Fault::Redirect("/nowhere".to_owned()), 1, refused),
-        (Fault::Html(404), 1, refused),
+        (Fault::Status(400), 1, rejected),
+        (Fault::Refusal(403, "session_agent_mismatch"), 1, rejected),
+        (Fault::Redirect("/nowhere".to_owned()), 1, rejected),
+        (Fault::Html(404), 1, rejected),
         (Fault::Status(500), 2, |stats| stats.dropped.server_error),
         (Fault::Reset, 2, |stats| stats.dropped.no_response),
-        (Fault::Refusal(401, "invalid_or_expired_token"), 2, |stats| stats.dropped.token_refused),
-        (Fault::Refusal(401, "invalid_or_expired_agent_key"), 1, |stats| stats.dropped.key_refused),
-        (Fault::Html(401), 1, |stats| stats.dropped.key_refused),
+        (Fault::Refusal(401, "invalid_or_expired_token"), 2, |stats| stats.dropped.token_rejected),
+        (Fault::Refusal(401, "invalid_or_expired_agent_key"), 1, |stats| stats.dropped.key_rejected),
+        (Fault::Html(401), 1, |stats| stats.dropped.key_rejected),
     ];
     for (fault, times, count) in rows {
         let harness = Harness::start().await;
