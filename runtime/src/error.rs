@@ -113,9 +113,10 @@ impl Error {
         matches!(self.kind(), Kind::Timeout { .. })
     }
 
-    /// Returns true if the connection to a server could not be made, or broke.
+    /// Returns true if the connection to a server could not be made in time, or broke.
     ///
-    /// Timeouts are reported by [`is_timeout`](Self::is_timeout) instead.
+    /// A server that accepts the connection but does not respond in time is
+    /// [`is_timeout`](Self::is_timeout).
     pub fn is_unreachable(&self) -> bool {
         matches!(self.kind(), Kind::Unreachable { .. })
     }

@@ -85,11 +85,10 @@ impl Client {
     /// * [`is_disabled`](Error::is_disabled): OTAS is disabled.
     /// * [`is_invalid_meta`](Error::is_invalid_meta): `meta` is not an object, or is over 1 MiB;
     ///   nothing was sent.
-    /// * [`is_unreachable`](Error::is_unreachable): UASAM cannot be connected to, or the connection
-    ///   broke.
-    /// * [`is_timeout`](Error::is_timeout): there was no connection within 3 seconds, or no
-    ///   response within 10 ([`connect_timeout`](crate::ConfigBuilder::connect_timeout),
-    ///   [`open_timeout`](crate::ConfigBuilder::open_timeout)).
+    /// * [`is_unreachable`](Error::is_unreachable): there was no connection within 3 seconds
+    ///   ([`connect_timeout`](crate::ConfigBuilder::connect_timeout)), or it broke.
+    /// * [`is_timeout`](Error::is_timeout): there was no response within 10 seconds
+    ///   ([`open_timeout`](crate::ConfigBuilder::open_timeout)).
     /// * [`is_rejected`](Error::is_rejected): the agent key is wrong, revoked or expired.
     /// * [`is_unexpected_response`](Error::is_unexpected_response): the response is not one that an
     ///   OTAS server sends.
