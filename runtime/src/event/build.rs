@@ -206,42 +206,19 @@ impl<'a> Content<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::{Duration, UNIX_EPOCH};
 
     use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-    use http::{HeaderMap, HeaderValue, Method};
+    use http::{HeaderMap, HeaderValue};
     use serde_json::{Map, Value};
-    use url::Url;
 
     use super::*;
     use crate::event::*;
     use crate::redact::Redactor;
-    use crate::token::SessionCredentials;
 
     const BODY_LIMIT: usize = 16;
 
     fn call() -> RawCall {
-        RawCall {
-            credentials: Arc::new(SessionCredentials {
-                session_id: "s".into(),
-                token: HeaderValue::from_static("token"),
-            }),
-            sequence: 1,
-            method: Method::GET,
-            url: Url::parse("https://api.example.com/v1/items?limit=3").unwrap(),
-            request_headers: HeaderBlock::default(),
-            request_body: CapturedBody::default(),
-            status: 200,
-            response_headers: HeaderBlock::default(),
-            response_body: CapturedBody::default(),
-            started_at: UNIX_EPOCH + Duration::from_secs(1_767_323_045),
-            latency: Duration::from_millis(12),
-            first_byte: Some(Duration::from_millis(7)),
-            hops: 0,
-            error: None,
-            end: End::Complete,
-        }
+        RawCall::sample("s", 1, "token")
     }
 
     /// The response of an event whose call had this body.

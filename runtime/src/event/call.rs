@@ -177,6 +177,33 @@ impl fmt::Debug for RawCall {
 }
 
 #[cfg(test)]
+impl RawCall {
+    /// A successful call without bodies, for tests.
+    pub(crate) fn sample(session: &str, sequence: u64, token: &'static str) -> Self {
+        Self {
+            credentials: Arc::new(SessionCredentials {
+                session_id: session.into(),
+                token: http::HeaderValue::from_static(token),
+            }),
+            sequence,
+            method: Method::GET,
+            url: Url::parse("https://api.example.com/v1/items?limit=3").unwrap(),
+            request_headers: HeaderBlock::default(),
+            request_body: CapturedBody::default(),
+            status: 200,
+            response_headers: HeaderBlock::default(),
+            response_body: CapturedBody::default(),
+            started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045),
+            latency: Duration::from_millis(12),
+            first_byte: Some(Duration::from_millis(7)),
+            hops: 0,
+            error: None,
+            end: End::Complete,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use http::HeaderValue;
 

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method};
-use url::Url;
+use http::HeaderValue;
 
 use super::Undelivered;
 use super::encoder::{Encoder, Key, RecentKeys};
@@ -14,9 +13,8 @@ use super::queue::{Envelope, Queue};
 use super::retry::Outcome;
 use super::scheduler::InFlight;
 use super::stats::Stats;
-use crate::event::{CapturedBody, End, HeaderBlock, RawCall};
+use crate::event::{CapturedBody, RawCall};
 use crate::redact::Redactor;
-use crate::token::SessionCredentials;
 
 mod engine;
 mod simulation;
@@ -30,26 +28,8 @@ pub(super) fn call(session: &str, sequence: u64) -> RawCall {
 
 /// A call with `bytes` bytes of response body.
 pub(super) fn heavy_call(session: &str, sequence: u64, bytes: usize) -> RawCall {
-    RawCall {
-        credentials: Arc::new(SessionCredentials {
-            session_id: session.into(),
-            token: HeaderValue::from_static(TOKEN),
-        }),
-        sequence,
-        method: Method::GET,
-        url: Url::parse("https://api.example.com/v1/items?limit=3").unwrap(),
-        request_headers: HeaderBlock::default(),
-        request_body: CapturedBody::default(),
-        status: 200,
-        response_headers: HeaderBlock::default(),
-        response_body: CapturedBody { prefix: vec![b'a'; bytes], total: bytes as u64, shed: false },
-        started_at: UNIX_EPOCH + Duration::from_secs(1_767_323_045),
-        latency: Duration::from_millis(12),
-        first_byte: Some(Duration::from_millis(7)),
-        hops: 0,
-        error: None,
-        end: End::Complete,
-    }
+    let response_body = CapturedBody { prefix: vec![b'a'; bytes], total: bytes as u64, shed: false };
+    RawCall { response_body, ..RawCall::sample(session, sequence, TOKEN) }
 }
 
 pub(super) struct FixedKey;
