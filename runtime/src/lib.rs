@@ -48,15 +48,11 @@
 //! | `default-tls` | yes | reqwest's default TLS |
 //! | `native-tls`, `rustls-no-provider` | no | reqwest's other TLS choices |
 //! | `http2`, `charset`, `system-proxy` | yes | reqwest's features of the same names |
-//! | `multipart` | no | [`http::RequestBuilder::multipart`] |
-//! | `tower` | no | [`tower::SessionLayer`]: keeps a session current while a response is sent |
-//! | `test-util` | no | [`Clock`], which tests can advance |
+//! | `multipart` | no | [`RequestBuilder::multipart`](http/struct.RequestBuilder.html#method.multipart) sends a form |
+//! | `tower` | no | [`tower::SessionLayer`](tower/struct.SessionLayer.html) keeps a session current while a response is sent |
+//! | `test-util` | no | [`Clock`](struct.Clock.html), which tests can advance |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// The links of the table, which lead nowhere if the feature is off.
-#![cfg_attr(not(feature = "multipart"), doc = "\n[`http::RequestBuilder::multipart`]: #features")]
-#![cfg_attr(not(feature = "tower"), doc = "\n[`tower::SessionLayer`]: #features")]
-#![cfg_attr(not(feature = "test-util"), doc = "\n[`Clock`]: #features")]
 
 // What the expansion of the attribute calls.
 #[doc(hidden)]
