@@ -1,9 +1,12 @@
-//! What delivery costs.
+//! Compares delivery with a hand-written loop that sends the same POSTs at the same concurrency.
 //!
-//! `cargo bench -p otas-tests --bench delivery` compares delivery to a local Brain with a
-//! hand-written loop of the same POSTs at the same concurrency. With `-- memory`, which takes
-//! minutes, a million calls are made while Brain is down, alternating with calls while it is up: how
-//! much memory they take, and whether the callers become slower. Linux only.
+//! `cargo bench -p otas-tests --bench delivery` sends events to a local Brain, by the library and by
+//! the loop in turn, and prints events per second, the CPU time per event of the sending thread, and
+//! the ratio of each pair of rounds: above 1, the library is faster than the loop.
+//!
+//! With `-- memory`, which takes minutes, it makes a million calls while Brain is down, alternating
+//! with calls while it is up, and prints the CPU time and elapsed time per call, the ratio of down to
+//! up (above 1, an outage slows callers down), and the growth of resident memory. Linux only.
 //!
 //! To count instructions instead, run the built bench under
 //! `valgrind --tool=callgrind --separate-threads=yes BENCH count`: the threads `otas-delivery` and

@@ -1,4 +1,4 @@
-//! Events a second, and CPU time of the thread that sends them: the library and a hand-written loop.
+//! Events per second, and CPU time of the sending thread: the library and a hand-written loop.
 //!
 //! Every thread runs on one core. Two threads that wake each other for every event, here the sender
 //! and the local Brain, are several times faster or slower depending on whether the scheduler has put
@@ -22,9 +22,9 @@ const LONG: Duration = Duration::from_secs(120);
 
 /// The cost of one side in one round.
 struct Cost {
-    /// Events a second.
+    /// Events per second.
     rate: f64,
-    /// CPU time of the sending thread for each event, in microseconds.
+    /// CPU time of the sending thread per event, in microseconds.
     cpu: f64,
 }
 
@@ -126,7 +126,7 @@ async fn call_in(session: &Session, url: &str, calls: usize) {
 struct HandWritten {
     rounds: tokio::sync::mpsc::UnboundedSender<Vec<ReceivedRequest>>,
     costs: mpsc::Receiver<Cost>,
-    /// What the library has sent in one round.
+    /// The requests that the library sent in one round.
     posts: Vec<ReceivedRequest>,
 }
 
