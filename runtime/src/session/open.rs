@@ -19,11 +19,10 @@ use crate::wire;
 /// A real response has some 400 bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// A grant, and what was the case when it was received.
+/// A grant, and when and for which process it was received.
 pub(super) struct Granted {
     pub(super) grant: Grant,
     pub(super) received: Instant,
-    /// The process that asked for it.
     pub(super) process_id: u32,
 }
 
